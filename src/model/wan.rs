@@ -1,0 +1,84 @@
+//! What the kernel and netifd say of the networks that face the Internet.
+
+use super::known::Known;
+use super::name::Family;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// One address of one link, with what decides whether it may be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub ip: IpAddr,
+    pub prefix_len: u8,
+    /// IFA_FLAGS (linux/if_addr.h): see the constants below.
+    pub flags: u32,
+    /// Remaining preferred and valid lifetime (RFC 4862 5.5.4); `None` is forever.
+    pub preferred: Option<Duration>,
+    pub valid: Option<Duration>,
+}
+
+impl Address {
+    /// IPv6: RFC 8981 temporary address. IPv4: a secondary address of the same subnet. One bit.
+    pub const TEMPORARY_OR_SECONDARY: u32 = 0x01;
+    pub const DADFAILED: u32 = 0x08;
+    pub const DEPRECATED: u32 = 0x20;
+    pub const TENTATIVE: u32 = 0x40;
+    pub const PERMANENT: u32 = 0x80;
+    pub const MANAGETEMPADDR: u32 = 0x100;
+    /// Built from a stable secret (RFC 7217).
+    pub const STABLE_PRIVACY: u32 = 0x800;
+    pub const OPTIMISTIC: u32 = 0x04;
+
+    pub fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// One link with its addresses, as one look at the kernel showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub index: u32,
+    pub name: String,
+    pub up: bool,
+    pub loopback: bool,
+    /// In the kernel's order.
+    pub addresses: Vec<Address>,
+}
+
+/// How we know that a device is the WAN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// `option wan` of the name.
+    Config,
+    /// netifd's default route with the lowest metric, on this logical network.
+    Netifd(String),
+    /// The kernel would send packets to the Internet this way.
+    KernelRoute,
+}
+
+/// The WAN of one family for one name, as far as it could be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wan {
+    /// `option wan` of the names it is for; `None`: found.
+    pub asked: Option<String>,
+    pub family: Family,
+    /// Device and why; `Known(None)`: there is none now (no such link, or no default route).
+    pub device: Known<Option<(String, Because)>>,
+    /// Addresses of `family` on the device, in the kernel's order; empty if there is no device.
+    pub addresses: Vec<Address>,
+    /// What lookups bound to the device said: `None` when nobody asked.
+    pub outside: Option<Known<IpAddr>>,
+}
+
+/// All that one look showed. What it does not hold was not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WanView {
+    /// One for each (asked, family) the config needs, in the config's order.
+    pub wans: Vec<Wan>,
+}
+
+impl WanView {
+    pub fn find(&self, asked: Option<&str>, family: Family) -> Option<&Wan> {
+        self.wans.iter().find(|wan| wan.asked.as_deref() == asked && wan.family == family)
+    }
+}

@@ -1,0 +1,177 @@
+//! The few doors through which everything else meets the outside: [`Net`] for providers and
+//! lookups, [`Sys`](crate::sys) builds the real one. Plain values in, plain values out, so that
+//! a test can hand in its own. No sockets, files or clocks are named here.
+
+use crate::model::name::Family;
+use std::fmt;
+use std::time::Duration;
+
+/// How a request leaves the router. Every call has one total deadline, one size limit, at most
+/// one device and one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// Bind to this device (SO_BINDTODEVICE), failing closed; `None`: the routing table decides.
+    pub device: Option<String>,
+    /// Use only this family for transport; `None`: either, IPv6 first where the name has both.
+    pub family: Option<Family>,
+    /// For the whole call: resolving, connecting, TLS, sending, receiving.
+    pub deadline: Duration,
+    /// Longest reply body accepted, bytes.
+    pub max_body: usize,
+    /// PEM file of trust roots instead of the system's bundle.
+    pub ca_file: Option<String>,
+    /// http:// is refused unless the owner opted in.
+    pub allow_http: bool,
+}
+
+impl Default for Via {
+    fn default() -> Self {
+        Via {
+            device: None,
+            family: None,
+            deadline: Duration::from_secs(20),
+            max_body: 64 * 1024,
+            ca_file: None,
+            allow_http: false,
+        }
+    }
+}
+
+/// An HTTP/1.1 request. Redirects are not followed; a 3xx comes back as it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`.
+    pub method: &'static str,
+    pub url: String,
+    /// Without Host, Content-Length and User-Agent, which are added; User-Agent may be given.
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Option<Vec<u8>>,
+}
+
+impl HttpRequest {
+    pub fn new(method: &'static str, url: impl Into<String>) -> Self {
+        HttpRequest { method, url: url.into(), headers: Vec::new(), body: None }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn json(mut self, value: &serde_json::Value) -> Self {
+        self.headers.push(("content-type", "application/json".into()));
+        self.body = Some(value.to_string().into_bytes());
+        self
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    /// Headers and body may hold secrets and are not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.url.split('?').next().unwrap_or(""))
+    }
+}
+
+/// A complete reply, whatever its status. Only a transport failure is a [`NetError`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpReply {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl HttpReply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `Retry-After` in seconds (RFC 9110 10.2.3). The date form is not read: it needs a clock
+    /// that a router may not have.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+    }
+}
+
+/// What went wrong on the way, in the owner's words, and what that allows us to conclude.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetError {
+    pub kind: NetErrorKind,
+    /// One clause, lower case, no full stop: `could not resolve api.example: no answer from ...`.
+    pub text: String,
+    /// The request may have reached the server: nobody knows whether it took effect.
+    pub sent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetErrorKind {
+    /// TERM or INT arrived; stop at once and report nothing as failed.
+    Interrupted,
+    /// The deadline passed.
+    Deadline,
+    /// The server's name could not be resolved.
+    Resolve,
+    /// No connection: refused, unreachable, device missing.
+    Connect,
+    /// TLS failed for a reason that is not the clock: wrong name, unknown issuer, no trust roots.
+    Tls,
+    /// The certificate is not yet or no longer valid by our clock, which may be wrong.
+    Clock,
+    /// The connection broke before the reply was complete.
+    Cut,
+    /// The reply is larger than `Via::max_body`, or its head is absurd.
+    TooLarge,
+    /// The reply is not HTTP or not DNS.
+    Garbage,
+    /// The owner's own words are wrong: an URL that is none, http:// without the opt-in,
+    /// a missing ca_file. Trying again does not help.
+    Config,
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for NetError {}
+
+/// How a DNS message travels (RFC 1035 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnsTransport {
+    Udp,
+    /// With the two-byte length in front, added and taken off by the implementation.
+    Tcp,
+}
+
+/// What providers and lookups may do. Calls end at their deadline or on TERM/INT.
+pub trait Net {
+    /// One request, one reply. Connections are kept between calls until [`Net::done`].
+    fn http(&mut self, request: &HttpRequest, via: &Via) -> Result<HttpReply, NetError>;
+
+    /// Sends one DNS message to `server` (`HOST[:PORT]`, `[V6]:PORT`; port 53 if absent) and
+    /// returns the first reply whose id and source match; one UDP resend at half the deadline.
+    fn dns(
+        &mut self,
+        server: &str,
+        message: &[u8],
+        over: DnsTransport,
+        via: &Via,
+    ) -> Result<Vec<u8>, NetError>;
+
+    /// A file's bytes; `Ok(None)` if there is none. Refuses more than 8 MiB.
+    fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String>;
+
+    /// Writes a file whole or not at all: temporary beside it, fsync, rename. Keeps the mode of
+    /// a file that exists; a new one gets `mode`.
+    fn replace_file(&mut self, path: &str, content: &[u8], mode: u32) -> Result<(), String>;
+
+    /// Seconds since 1970 by the wall clock, which may be wrong by decades.
+    fn wall_clock(&self) -> u64;
+
+    /// A random number, for ids and jitter.
+    fn chance(&mut self) -> u64;
+
+    /// Closes kept connections and gives their memory back.
+    fn done(&mut self);
+}
