@@ -1,11 +1,198 @@
-use std::time::Duration;
-fn main() {
-    // Size floor of this skeleton: a bare request, as `facts/perf.md` measured it.
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(1))).build().into();
-    println!(
-        "{:?} {}",
-        agent.get("http://127.0.0.1:9/").call().map(|r| r.status()),
-        reachd::providers::ALL.len()
+//! Picks the command, makes the real outside world, turns the result into an exit code.
+
+use reachd::agent::{Agent, Round};
+use reachd::cli::{self, Command, Typed};
+use reachd::config;
+use reachd::decide::Step;
+use reachd::model::config::Config;
+use reachd::model::known::Known;
+use reachd::providers;
+use reachd::render::{json, text};
+use reachd::sys::{self, World};
+use reachd::world::{Net, Sys};
+use std::io::Write;
+use std::process::ExitCode;
+
+const FINE: u8 = 0;
+const WRONG: u8 = 1;
+const USAGE: u8 = 2;
+const BLIND: u8 = 3;
+
+fn main() -> ExitCode {
+    let typed = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(typed) => typed,
+        Err(complaint) => {
+            eprintln!("reachd: {complaint}");
+            return USAGE.into();
+        }
+    };
+    command(typed).into()
+}
+
+fn command(typed: Typed) -> u8 {
+    match typed.command {
+        Command::Help => print(cli::HELP),
+        Command::Version => print(concat!("reachd ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Providers { id: None } => print(&text::providers()),
+        Command::Providers { id: Some(id) } => match providers::find(&id) {
+            Some(provider) => print(&text::provider(provider)),
+            None => {
+                eprintln!("reachd: there is no provider '{id}'; see reachd providers");
+                USAGE
+            }
+        },
+        Command::CheckConfig => {
+            let mut world = World::new();
+            match load(&mut world, &typed.config) {
+                Some(config) => print(&format!(
+                    "{}: fine, {} name(s) at {} account(s)\n",
+                    typed.config,
+                    config.names.len(),
+                    config.accounts.len()
+                )),
+                None => USAGE,
+            }
+        }
+        Command::Run => run(&typed),
+        Command::Once { .. } | Command::Why { .. } | Command::Status { .. } => look(typed),
+    }
+}
+
+/// The commands that look once and end.
+fn look(typed: Typed) -> u8 {
+    let mut world = World::new();
+    world.show_progress();
+    let Some(config) = load(&mut world, &typed.config) else { return USAGE };
+    // People at a prompt read the table below, not a log.
+    sys::log::start(if typed.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Off });
+    if let Err(why) = sys::signals::install() {
+        eprintln!("reachd: could not watch signals: {why}");
+    }
+    let mut agent = Agent::new(&mut world, config);
+    match typed.command {
+        Command::Status { json: false } => print(&text::status(&agent, world.now())),
+        Command::Status { json: true } => print(&json::status(&agent, world.now())),
+        Command::Why { name } => {
+            let round = agent.round(&mut world, false);
+            print(&text::round(&agent.config, &round, world.now(), name.as_deref()));
+            if all_blind(&round) { BLIND } else { FINE }
+        }
+        command => {
+            if command == (Command::Once { again: true }) {
+                agent.forget();
+            }
+            let round = agent.round(&mut world, true);
+            print(&text::round(&agent.config, &round, world.now(), None));
+            verdict(&agent.config, &round)
+        }
+    }
+}
+
+/// The daemon.
+fn run(typed: &Typed) -> u8 {
+    let mut world = World::new();
+    if let Err(why) = sys::signals::install() {
+        eprintln!("reachd: could not watch signals: {why}");
+        return BLIND;
+    }
+    // The bell before the first look: no change falls between.
+    let mut bell = match sys::netlink::Bell::new() {
+        Ok(bell) => bell,
+        Err(why) => {
+            eprintln!("reachd: {why}");
+            return BLIND;
+        }
+    };
+    let level = |config: &Config| match typed.verbose {
+        true => log::LevelFilter::Debug,
+        false => config.log_level,
+    };
+    sys::log::start(log::LevelFilter::Info);
+    // With a config that is wrong we stay and wait for a better one: a supervisor would only
+    // start us again and again.
+    let config = loop {
+        match load(&mut world, &typed.config) {
+            Some(config) => break config,
+            None => log::error!("{} is not usable; mend it, then send HUP", typed.config),
+        }
+        loop {
+            match sys::events::next(&mut bell, None) {
+                reachd::world::Event::Stop => return FINE,
+                reachd::world::Event::Reload => break,
+                _ => {}
+            }
+        }
+    };
+    log::set_max_level(level(&config));
+    log::info!(
+        "reachd {}: {} name(s), config {}",
+        env!("CARGO_PKG_VERSION"),
+        config.names.len(),
+        typed.config
     );
+    let mut agent = Agent::new(&mut world, config);
+    agent.run(&mut world, &mut |_, until| sys::events::next(&mut bell, until), &mut |sys| {
+        let config = load(sys, &typed.config)?;
+        log::set_max_level(level(&config));
+        Some(config)
+    });
+    FINE
+}
+
+/// Reads the config and tells what is wrong with it; `None` if it can't be used.
+fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
+    let bytes = match sys.read_file(path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
+            eprintln!("reachd: there is no config {path}; name one with -c FILE");
+            return None;
+        }
+        Err(why) => {
+            eprintln!("reachd: {why}");
+            return None;
+        }
+    };
+    let mode = sys.file_mode(path).unwrap_or(0);
+    let (config, complaints) = config::read(path, &bytes, mode, &mut |secret| {
+        let mode = sys.file_mode(secret).unwrap_or(0);
+        match sys.read_file(secret)? {
+            Some(bytes) => Ok(config::SecretFile { bytes, mode }),
+            None => Err("there is no such file".into()),
+        }
+    });
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    config
+}
+
+/// The exit code of `once`: each name must be right in one family, and nothing must have failed.
+fn verdict(config: &Config, round: &Round) -> u8 {
+    if all_blind(round) {
+        return BLIND;
+    }
+    let failed = round.happened.iter().any(|happened| !happened.outcome.is_right())
+        || round.decisions.iter().any(|decision| {
+            matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_))
+        });
+    let right = |name: usize| {
+        round.happened.iter().any(|happened| happened.name == name && happened.outcome.is_right())
+            || round
+                .decisions
+                .iter()
+                .any(|decision| decision.name == name && matches!(decision.step, Step::Right(_)))
+    };
+    if failed || !(0..config.names.len()).all(right) { WRONG } else { FINE }
+}
+
+/// Nothing could be seen at all.
+fn all_blind(round: &Round) -> bool {
+    !round.view.wans.is_empty()
+        && round.view.wans.iter().all(|wan| matches!(wan.device, Known::Unknown(_)))
+}
+
+fn print(text: &str) -> u8 {
+    // A closed pipe (`reachd status | head`) is the reader's choice.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    FINE
 }

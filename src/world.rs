@@ -1,8 +1,9 @@
-//! The few doors through which everything else meets the outside: [`Net`] for providers and
-//! lookups, [`Sys`](crate::sys) builds the real one. Plain values in, plain values out, so that
+//! The two doors through which everything else meets the outside: [`Net`] for providers and
+//! lookups, [`Sys`] for looking at the router itself. `sys` builds the real ones. Plain values in, plain values out, so that
 //! a test can hand in its own. No sockets, files or clocks are named here.
 
 use crate::model::name::Family;
+use crate::model::wan::Link;
 use std::fmt;
 use std::time::Duration;
 
@@ -174,4 +175,46 @@ pub trait Net {
 
     /// Closes kept connections and gives their memory back.
     fn done(&mut self);
+}
+
+/// What the router says of itself. A look never fails as a whole: each part is there or says why.
+pub trait Sys: Net {
+    /// All links with their addresses, as they are now.
+    fn links(&mut self) -> Result<Vec<Link>, String>;
+
+    /// Index of the link by which the kernel would send a packet to the Internet; `None`: none.
+    fn route_device(&mut self, family: Family) -> Result<Option<u32>, String>;
+
+    /// netifd's `network.interface dump` as JSON; `None` where there is no ubus socket.
+    fn netifd(&mut self) -> Option<Result<Vec<u8>, String>>;
+
+    /// Permission bits of a file, to tell who can read a secret.
+    fn file_mode(&mut self, path: &str) -> Option<u32>;
+
+    /// Something slow begins: shown to a person at a terminal, nowhere else.
+    fn progress(&mut self, what: &str);
+
+    /// TERM or INT has arrived: end now, blame nobody.
+    fn stopping(&self) -> bool;
+
+    /// Time since boot (CLOCK_BOOTTIME): never jumps, survives our own restarts.
+    fn now(&self) -> Duration;
+
+    /// Tells one boot from another (`/proc/sys/kernel/random/boot_id`); empty if unknown.
+    fn boot_id(&self) -> String;
+}
+
+/// What the daemon wakes up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The kernel told of a change.
+    News,
+    /// The moment that was waited for.
+    Timer,
+    /// HUP: read the config again.
+    Reload,
+    /// USR1: look again now, and take nothing for granted.
+    Recheck,
+    /// TERM or INT.
+    Stop,
 }

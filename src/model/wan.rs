@@ -66,8 +66,6 @@ pub struct Wan {
     pub device: Known<Option<(String, Because)>>,
     /// Addresses of `family` on the device, in the kernel's order; empty if there is no device.
     pub addresses: Vec<Address>,
-    /// What lookups bound to the device said: `None` when nobody asked.
-    pub outside: Option<Known<IpAddr>>,
 }
 
 /// All that one look showed. What it does not hold was not asked for.

@@ -1,0 +1,218 @@
+//! Carries out decisions: asks the outside, calls the providers, and notes in the journal what
+//! happened. When and whether is `decide`'s business.
+
+use crate::decide::{self, Decision, Step};
+use crate::journal::{Journal, Outside, RecordKey, backoff};
+use crate::lookup;
+use crate::model::config::Config;
+use crate::model::known::Known;
+use crate::model::name::{Family, Want};
+use crate::model::outcome::Outcome;
+use crate::model::wan::WanView;
+use crate::observe;
+use crate::providers;
+use crate::world::Sys;
+use log::debug;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// First wait after lookups that brought no answer; doubles up to the configured interval.
+const FIRST_LOOKUP_RETRY: Duration = Duration::from_secs(30);
+
+/// What became of one record that was handed to its provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// Index into `config.names`.
+    pub name: usize,
+    pub family: Family,
+    pub addresses: Vec<IpAddr>,
+    pub outcome: Outcome,
+}
+
+/// Asks the outside where a decision waits for it. `save` is called when the journal must be on
+/// disk. True if anything was learnt, so that deciding again makes sense.
+pub fn ask_outside(
+    sys: &mut dyn Sys,
+    config: &Config,
+    journal: &mut Journal,
+    view: &WanView,
+    decisions: &[Decision],
+    save: &mut dyn FnMut(&mut dyn Sys, &Journal),
+) -> bool {
+    let mut asked = Vec::new();
+    for decision in decisions {
+        let Step::Ask(device) = &decision.step else { continue };
+        let wan = &config.names[decision.name].wan;
+        let key = (wan.clone().unwrap_or_default(), decision.family);
+        if asked.contains(&key) {
+            continue;
+        }
+        let own = view.find(wan.as_deref(), decision.family).map(decide::own).unwrap_or_default();
+        let answer = ask(sys, config, journal, device.as_deref(), decision.family, save);
+        if sys.stopping() {
+            break;
+        }
+        let now = sys.now();
+        let chance = sys.chance();
+        let entry = journal.outside.entry(key.clone()).or_default();
+        let failures = match (&answer, entry.seen_from == own) {
+            (Answer::Known(_), _) => 0,
+            (_, true) => entry.failures.saturating_add(1),
+            (_, false) => 1,
+        };
+        let retry = backoff(failures.saturating_sub(1), FIRST_LOOKUP_RETRY, chance);
+        let (answer, trouble, next) = match answer {
+            Answer::Known(ip) => (Some(ip), String::new(), now + config.lookup.interval),
+            Answer::Unknown(why) => (None, why, now + retry.min(config.lookup.interval)),
+            Answer::TooSoon(at) => {
+                (None, "the services were asked a moment ago".into(), at.max(now))
+            }
+        };
+        *entry = Outside { seen_from: own, answer, trouble, asked_at: now, next, failures };
+        asked.push(key);
+    }
+    if !asked.is_empty() {
+        sys.done();
+        save(sys, journal);
+    }
+    !asked.is_empty()
+}
+
+enum Answer {
+    Known(IpAddr),
+    Unknown(String),
+    TooSoon(Duration),
+}
+
+fn ask(
+    sys: &mut dyn Sys,
+    config: &Config,
+    journal: &mut Journal,
+    device: Option<&str>,
+    family: Family,
+    save: &mut dyn FnMut(&mut dyn Sys, &Journal),
+) -> Answer {
+    let now = sys.now();
+    let services = lookup::services(&config.lookup, family);
+    let pick = lookup::pick(
+        &services,
+        &|url| journal.services.get(url).copied(),
+        now,
+        config.lookup.agree,
+    );
+    if pick.ask.is_empty() {
+        return match pick.earliest {
+            Some(at) => Answer::TooSoon(at),
+            None => Answer::Unknown(format!(
+                "fewer than {} independent lookup services are configured for {family}",
+                config.lookup.agree
+            )),
+        };
+    }
+    // Noted before they are asked: a crash in the middle must not ask them again at once.
+    for service in &pick.ask {
+        journal.services.insert(service.url.clone(), now);
+    }
+    save(sys, journal);
+    sys.progress(&format!("asking which {family} address the Internet sees"));
+    let asked = lookup::ask(sys, &config.lookup, &pick.ask, family, device, &config.assume_public);
+    for (url, answer) in &asked.answers {
+        debug!("lookup {url}: {answer:?}");
+    }
+    // Services that were not needed are free again.
+    for service in &pick.ask {
+        if !asked.answers.iter().any(|(url, _)| *url == service.url) {
+            journal.services.remove(&service.url);
+        }
+    }
+    match asked.verdict {
+        Known::Known(ip) => Answer::Known(ip),
+        Known::Unknown(why) => Answer::Unknown(why),
+    }
+}
+
+/// Hands every record that is to be published to its provider, one call for each account.
+pub fn publish(
+    sys: &mut dyn Sys,
+    config: &Config,
+    journal: &mut Journal,
+    decisions: &[Decision],
+    save: &mut dyn FnMut(&mut dyn Sys, &Journal),
+) -> Vec<Happened> {
+    let mut happened = Vec::new();
+    for account in &config.accounts {
+        let Some(provider) = providers::find(&account.provider) else { continue };
+        let mut due: Vec<(&Decision, RecordKey, Want)> = Vec::new();
+        for decision in decisions {
+            let name = &config.names[decision.name];
+            if name.account != account.id {
+                continue;
+            }
+            let Step::Publish(addresses) = &decision.step else { continue };
+            due.push((
+                decision,
+                decide::key(name, decision.family),
+                Want {
+                    fqdn: name.fqdn.clone(),
+                    family: decision.family,
+                    addresses: addresses.clone(),
+                    ttl: name.ttl,
+                },
+            ));
+        }
+        if due.is_empty() || sys.stopping() {
+            continue;
+        }
+        let wants: Vec<Want> = due.iter().map(|(_, _, want)| want.clone()).collect();
+        journal.before(
+            &account.id,
+            sys.now(),
+            due.iter().map(|(decision, key, want)| {
+                let fingerprint = decide::fingerprint(config, &config.names[decision.name]);
+                (key.clone(), fingerprint, &want.addresses[..])
+            }),
+        );
+        if !provider.local {
+            save(sys, journal);
+        }
+        sys.progress(&format!("publishing {} records at {}", wants.len(), provider.id));
+        // `option wan` of an account names a network; requests are bound to its device.
+        let mut account = account.clone();
+        let outcomes = match observe::account_device(sys, account.wan.as_deref()) {
+            Ok(device) => {
+                account.wan = device;
+                (provider.publish)(sys, &account, &wants)
+            }
+            Err(why) => wants.iter().map(|_| Outcome::TryLater(why.clone())).collect(),
+        };
+        sys.done();
+        let stopped = sys.stopping();
+        let (now, chance) = (sys.now(), sys.chance());
+        let mut outcomes = outcomes.into_iter();
+        let mut told = Vec::new();
+        for (decision, key, want) in &due {
+            let outcome = outcomes
+                .next()
+                .unwrap_or_else(|| Outcome::Bug("the provider gave no answer for it".into()));
+            // Being stopped is nobody's failure; only what may have happened is noted.
+            if stopped && !outcome.is_right() && !matches!(outcome, Outcome::NotConfirmed(_)) {
+                continue;
+            }
+            told.push((key, outcome.clone()));
+            happened.push(Happened {
+                name: decision.name,
+                family: decision.family,
+                addresses: want.addresses.clone(),
+                outcome,
+            });
+        }
+        journal.after(&account.id, now, chance, told.iter().map(|(key, outcome)| (*key, outcome)));
+        if stopped && let Some(calls) = journal.calls.get_mut(&account.id) {
+            calls.backoff_until = Duration::ZERO;
+        }
+        if !provider.local || told.iter().any(|(_, outcome)| *outcome != Outcome::AlreadyRight) {
+            save(sys, journal);
+        }
+    }
+    happened
+}

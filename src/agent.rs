@@ -1,0 +1,328 @@
+//! The daemon: wait -> observe -> decide -> act -> record, for ever, and the same once.
+//!
+//! Asleep until the kernel rings, a signal comes or a moment that `decide` named is there. The
+//! first news is acted on at once; what follows an action closely is gathered into one look.
+//! On permanent errors the loop idles: ending would make a supervisor start it again.
+
+use crate::act::{self, Happened};
+use crate::decide::{Decision, Step, decide};
+use crate::journal::{Journal, Moment};
+use crate::model::config::Config;
+use crate::model::name::Family;
+use crate::model::outcome::Outcome;
+use crate::model::wan::WanView;
+use crate::observe::observe;
+use crate::providers;
+use crate::world::{Event, Sys};
+use log::{debug, error, info, warn};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// One round's facts, for those who print them.
+#[derive(Debug)]
+pub struct Round {
+    pub view: WanView,
+    /// As they stood before acting.
+    pub decisions: Vec<Decision>,
+    pub happened: Vec<Happened>,
+    /// When to look again even if nothing changes.
+    pub again: Option<Moment>,
+}
+
+/// The loop's memory.
+#[derive(Debug)]
+pub struct Agent {
+    pub config: Config,
+    pub journal: Journal,
+    /// What was last logged of each record: a daemon that repeats itself is not read.
+    told: BTreeMap<(usize, Family), String>,
+    /// The essence that the copy on flash holds.
+    copied: Option<u64>,
+    /// The journal could not be written; said once.
+    unwritable: bool,
+}
+
+impl Agent {
+    /// Reads the journal, or the copy of it after a reboot.
+    pub fn new(sys: &mut dyn Sys, config: Config) -> Agent {
+        let mut agent = Agent {
+            config,
+            journal: Journal::default(),
+            told: BTreeMap::new(),
+            copied: None,
+            unwritable: false,
+        };
+        agent.load(sys);
+        agent
+    }
+
+    fn load(&mut self, sys: &mut dyn Sys) {
+        let paths = [Some(self.config.journal.clone()), self.config.journal_copy.clone()];
+        for path in paths.into_iter().flatten() {
+            let text = match sys.read_file(&path) {
+                Ok(Some(text)) => text,
+                Ok(None) => continue,
+                Err(why) => {
+                    warn!("could not read the journal: {why}; starting without it");
+                    continue;
+                }
+            };
+            match Journal::from_text(&text, &sys.boot_id(), sys.now()) {
+                Ok(journal) => {
+                    self.journal = journal;
+                    self.copied = Some(digest(&self.journal));
+                    return;
+                }
+                Err(why) => warn!(
+                    "the journal {path} is not used: {why}; every name is checked at its \
+                     provider once"
+                ),
+            }
+        }
+    }
+
+    /// The daemon. Ends on [`Event::Stop`] alone. `wait` sleeps until the moment, if any;
+    /// `reload` reads the config again and has told what is wrong when it gives `None`.
+    pub fn run(
+        &mut self,
+        sys: &mut dyn Sys,
+        wait: &mut dyn FnMut(&mut dyn Sys, Option<Moment>) -> Event,
+        reload: &mut dyn FnMut(&mut dyn Sys) -> Option<Config>,
+    ) {
+        self.save(sys);
+        if self.unwritable {
+            // Without a journal a crash loop would call without end; so every start counts
+            // as a call.
+            let now = sys.now();
+            for account in &self.config.accounts {
+                self.journal.calls.entry(account.id.clone()).or_default().last = Some(now);
+            }
+        }
+        let mut quiet_until = Duration::ZERO;
+        let mut again = Some(sys.now());
+        loop {
+            let event = match again {
+                Some(at) if at <= sys.now() => Event::Timer,
+                _ => wait(sys, again),
+            };
+            debug!("woken by {event:?}");
+            match event {
+                Event::Stop => break,
+                Event::Timer => {}
+                Event::News => {
+                    let now = sys.now();
+                    if now < quiet_until {
+                        again = Some(again.map_or(quiet_until, |at| at.min(quiet_until)));
+                        continue;
+                    }
+                }
+                Event::Reload => match reload(sys) {
+                    Some(config) => self.reconfigure(sys, config),
+                    None => {
+                        error!("the old config stays in force until the new one is right");
+                        continue;
+                    }
+                },
+                Event::Recheck => self.forget(),
+            }
+            if sys.stopping() {
+                break;
+            }
+            if !self.config.enabled {
+                info!("switched off by option enabled '0' in section 'main'; idle");
+                again = None;
+                continue;
+            }
+            let round = self.round(sys, true);
+            if round.happened.iter().any(|happened| happened.outcome != Outcome::AlreadyRight) {
+                quiet_until = sys.now() + self.config.coalesce;
+            }
+            again = round.again;
+        }
+        self.save(sys);
+        info!("stopped");
+    }
+
+    /// One look, and with `acting` all that follows from it.
+    pub fn round(&mut self, sys: &mut dyn Sys, acting: bool) -> Round {
+        let view = observe(sys, &self.config);
+        let mut decisions = decide(&view, &self.journal, &self.config, sys.now());
+        let mut happened = Vec::new();
+        if acting {
+            let Agent { config, journal, copied, unwritable, .. } = self;
+            let mut save = |sys: &mut dyn Sys, journal: &Journal| {
+                write(sys, config, journal, copied, unwritable);
+            };
+            if act::ask_outside(sys, config, journal, &view, &decisions, &mut save) {
+                decisions = decide(&view, journal, config, sys.now());
+            }
+            happened = act::publish(sys, config, journal, &decisions, &mut save);
+        }
+        self.tell(&decisions, &happened);
+        let now = sys.now();
+        let after = decide(&view, &self.journal, &self.config, now);
+        // What is still to be asked or published was interrupted: soon again, not at once.
+        let soon = now + Duration::from_secs(1);
+        let again = after
+            .iter()
+            .filter_map(|decision| match decision.step {
+                Step::Ask(_) if acting => Some(soon),
+                _ => decision.again.map(|at| at.max(now)),
+            })
+            .min();
+        Round { view, decisions, happened, again }
+    }
+
+    /// Forgets what is taken for granted: latches and confirmed addresses. Waits that a
+    /// provider asked for stay.
+    pub fn forget(&mut self) {
+        self.journal.records.clear();
+        self.journal.outside.clear();
+        for calls in self.journal.calls.values_mut() {
+            calls.failures = 0;
+            calls.backoff_until = Duration::ZERO;
+        }
+    }
+
+    fn reconfigure(&mut self, sys: &mut dyn Sys, config: Config) {
+        info!("config read again");
+        let moved = config.journal != self.config.journal;
+        self.config = config;
+        self.told.clear();
+        // The owner changed something, perhaps at the provider: one more try for what was
+        // latched.
+        for record in self.journal.records.values_mut() {
+            record.latch = None;
+        }
+        if moved {
+            self.save(sys);
+        }
+    }
+
+    pub fn save(&mut self, sys: &mut dyn Sys) {
+        let Agent { config, journal, copied, unwritable, .. } = self;
+        let names: Vec<_> = config
+            .names
+            .iter()
+            .flat_map(|name| name.families.iter().map(|family| crate::decide::key(name, *family)))
+            .collect();
+        journal.keep_only(&|key| names.contains(key), &|id| config.account(id).is_some());
+        write(sys, config, journal, copied, unwritable);
+    }
+
+    /// Logs what is new: an outcome each time, a state once.
+    fn tell(&mut self, decisions: &[Decision], happened: &[Happened]) {
+        for event in happened {
+            let name = &self.config.names[event.name];
+            let record = format!("{} {}", name.fqdn, event.family.record_type());
+            let text = match &event.outcome {
+                Outcome::Updated => {
+                    info!("{record} is now {}", list(&event.addresses));
+                    String::new()
+                }
+                Outcome::AlreadyRight => {
+                    debug!("{record} already is {}", list(&event.addresses));
+                    String::new()
+                }
+                outcome => {
+                    let next = if outcome.is_permanent() {
+                        "will not be tried again until the config changes".into()
+                    } else {
+                        self.next_try(&name.account)
+                    };
+                    format!("section '{}': {record}: {}; {next}", name.section, outcome.text())
+                }
+            };
+            if event.outcome.is_permanent() {
+                error!("{text}");
+            } else if !text.is_empty() {
+                warn!("{text}");
+            }
+            self.told.insert((event.name, event.family), text);
+        }
+        for decision in decisions {
+            let at = (decision.name, decision.family);
+            if matches!(decision.step, Step::Publish(_) | Step::Wait(_) | Step::Right(_)) {
+                continue;
+            }
+            if self.told.get(&at) == Some(&decision.why) {
+                continue;
+            }
+            let name = &self.config.names[decision.name];
+            let record = format!("{} {}", name.fqdn, decision.family.record_type());
+            match decision.step {
+                Step::Absent => info!("{record} stays as it is: {}", decision.why),
+                Step::Latched if self.told.contains_key(&at) => {}
+                Step::Latched => {
+                    error!(
+                        "section '{}': {record}: {}; not tried again until the config changes",
+                        name.section, decision.why
+                    );
+                }
+                _ => warn!("section '{}': {record} stays as it is: {}", name.section, decision.why),
+            }
+            self.told.insert(at, decision.why.clone());
+        }
+    }
+
+    fn next_try(&self, account: &str) -> String {
+        let Some(calls) = self.journal.calls.get(account) else { return String::new() };
+        let interval = self
+            .config
+            .account(account)
+            .and_then(|account| providers::find(&account.provider))
+            .map_or(Duration::ZERO, |provider| provider.min_interval);
+        let last = calls.last.unwrap_or_default();
+        let at = calls.not_before.max(calls.backoff_until).max(last + interval);
+        format!("will look again in {}", span(at.saturating_sub(last)))
+    }
+}
+
+/// A duration for people: `5 s`, `10 min`, `2 h`.
+pub fn span(time: Duration) -> String {
+    match time.as_millis().div_ceil(1000) {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{} h", seconds.div_ceil(3600)),
+    }
+}
+
+pub fn list(addresses: &[IpAddr]) -> String {
+    let texts: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    texts.join(" ")
+}
+
+fn write(
+    sys: &mut dyn Sys,
+    config: &Config,
+    journal: &Journal,
+    copied: &mut Option<u64>,
+    unwritable: &mut bool,
+) {
+    let text = journal.to_text(&sys.boot_id(), sys.now());
+    match sys.replace_file(&config.journal, text.as_bytes(), 0o600) {
+        Ok(()) => *unwritable = false,
+        Err(why) if *unwritable => debug!("{why}"),
+        Err(why) => {
+            warn!("{why}; going on without a journal, set option journal in section 'main'");
+            *unwritable = true;
+        }
+    }
+    let Some(copy) = &config.journal_copy else { return };
+    let essence = Some(digest(journal));
+    if *copied != essence {
+        match sys.replace_file(copy, text.as_bytes(), 0o600) {
+            Ok(()) => *copied = essence,
+            Err(why) => warn!("{why}; the journal's copy is out of date"),
+        }
+    }
+}
+
+/// Tells one essence from another; only ever compared within one process.
+fn digest(journal: &Journal) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    journal.essence().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,161 @@
+//! What may be typed. No I/O: words in, a [`Command`] or a complaint out.
+
+use lexopt::prelude::*;
+use std::ffi::OsString;
+
+pub const HELP: &str = "\
+reachd keeps a router reachable by name.
+
+Usage: reachd [-c FILE] [-v] COMMAND
+
+Commands:
+  run                 follow the WAN address and publish it (the daemon)
+  once [--again]      look, decide and publish once; --again also tries what
+                      failed for good and checks what was confirmed before
+  why [NAME]          look and tell what would be done, and why; changes nothing
+  status [--json]     what was published, what failed, when it is tried again
+  check-config [FILE] read the config and tell what is wrong with it
+  providers [ID]      the DNS services reachd speaks, or one with its options
+
+Options:
+  -c, --config FILE   the config (default /etc/config/reachd)
+  -v, --verbose       tell more
+  -V, --version
+  -h, --help
+
+Signals to `run`: HUP reads the config again, USR1 looks and checks again now,
+TERM and INT end it.
+
+Exit codes: 0 fine, 1 something is wrong, 2 usage or config, 3 could not look.
+";
+
+pub const DEFAULT_CONFIG: &str = "/etc/config/reachd";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Run,
+    Once { again: bool },
+    Why { name: Option<String> },
+    Status { json: bool },
+    CheckConfig,
+    Providers { id: Option<String> },
+    Version,
+    Help,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Typed {
+    pub command: Command,
+    pub config: String,
+    pub verbose: bool,
+}
+
+/// Reads the words after the program's name.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String> {
+    let mut parser = lexopt::Parser::from_args(words);
+    let mut config = None;
+    let mut verbose = false;
+    let mut json = false;
+    let mut again = false;
+    let mut plain = Vec::new();
+    while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
+        match arg {
+            Short('c') | Long("config") => {
+                config = Some(text(parser.value().map_err(|error| error.to_string())?)?);
+            }
+            Short('v') | Long("verbose") => verbose = true,
+            Short('V') | Long("version") => return Ok(alone(Command::Version)),
+            Short('h') | Long("help") => return Ok(alone(Command::Help)),
+            Long("json") => json = true,
+            Long("again") => again = true,
+            Value(word) => plain.push(text(word)?),
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    let mut plain = plain.into_iter();
+    let word = plain.next().ok_or("say what to do: reachd run, once, why, status, ... (--help)")?;
+    let argument = plain.next();
+    if let Some(more) = plain.next() {
+        return Err(format!("'{more}' is one word too many"));
+    }
+    let takes_argument = matches!(&word[..], "why" | "check-config" | "providers" | "help");
+    if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
+        return Err(format!("'{argument}' is one word too many: {word} takes none"));
+    }
+    let command = match &word[..] {
+        "run" => Command::Run,
+        "once" => Command::Once { again },
+        "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()) },
+        "status" => Command::Status { json },
+        "check-config" => {
+            config = argument.or(config);
+            Command::CheckConfig
+        }
+        "providers" => Command::Providers { id: argument },
+        "help" => Command::Help,
+        _ => return Err(format!("there is no command '{word}'; see reachd --help")),
+    };
+    if json && !matches!(command, Command::Status { .. }) {
+        return Err(format!("--json goes with status, not with {word}"));
+    }
+    if again && !matches!(command, Command::Once { .. }) {
+        return Err(format!("--again goes with once, not with {word}"));
+    }
+    Ok(Typed { command, config: config.unwrap_or_else(|| DEFAULT_CONFIG.into()), verbose })
+}
+
+fn alone(command: Command) -> Typed {
+    Typed { command, config: DEFAULT_CONFIG.into(), verbose: false }
+}
+
+fn text(word: OsString) -> Result<String, String> {
+    word.into_string().map_err(|word| format!("{word:?} is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &str) -> Result<Typed, String> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_readme_command() {
+        let typed = typed("once -c examples/quickstart").unwrap();
+        assert_eq!(typed.command, Command::Once { again: false });
+        assert_eq!(typed.config, "examples/quickstart");
+    }
+
+    #[test]
+    fn check_config_takes_a_file_either_way() {
+        assert_eq!(typed("check-config x").unwrap().config, "x");
+        assert_eq!(typed("check-config -c x").unwrap().config, "x");
+        assert_eq!(typed("check-config").unwrap().config, DEFAULT_CONFIG);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (line, told) in [
+            ("", "say what to do"),
+            ("fly", "no command 'fly'"),
+            ("run now", "one word too many"),
+            ("why a b", "one word too many"),
+            ("once --json", "goes with status"),
+            ("run --again", "goes with once"),
+            ("run --fast", "--fast"),
+            ("run -c", "-c"),
+        ] {
+            let error = typed(line).unwrap_err();
+            assert!(error.contains(told), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_command_and_fits_80_columns() {
+        for word in ["run", "once", "why", "status", "check-config", "providers"] {
+            assert!(HELP.contains(&format!("\n  {word} ")), "{word}");
+        }
+        assert!(HELP.lines().all(|line| line.len() <= 80));
+    }
+}

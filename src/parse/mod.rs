@@ -1,0 +1,3 @@
+//! Text or bytes in, facts out. Pure; nothing here fails as a whole without saying why.
+
+pub mod netifd;

@@ -1,0 +1,4 @@
+//! What people and programs read of us. Each format owns its promise to its reader.
+
+pub mod json;
+pub mod text;

@@ -1,0 +1,232 @@
+//! Plain text for an SSH prompt of 80 columns: what was seen, what was decided, and why.
+
+use crate::act::Happened;
+use crate::agent::{Agent, Round, list, span};
+use crate::decide::{self, Decision, Step};
+use crate::journal::Moment;
+use crate::model::address::{class, is_global};
+use crate::model::config::Config;
+use crate::model::known::Known;
+use crate::model::outcome::Outcome;
+use crate::providers::{self, Kind, Provider};
+use std::fmt::Write;
+
+const WIDTH: usize = 80;
+
+/// What one round saw and did. `only` limits it to names with this FQDN or section.
+pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) -> String {
+    let mut out = String::from("Seen on this machine\n");
+    for wan in &round.view.wans {
+        let family = format!("  {:<5} ", wan.family.to_string());
+        let text = match &wan.device {
+            Known::Unknown(why) => format!("could not tell: {why}"),
+            Known::Known(None) => match &wan.asked {
+                Some(asked) => format!("'{asked}' is down or does not exist"),
+                None => "no way to the Internet".into(),
+            },
+            Known::Known(Some((device, because))) => {
+                format!("{device}: {}", decide::because(because))
+            }
+        };
+        push(&mut out, &family, &text);
+        for address in &wan.addresses {
+            let class = class(address.ip);
+            let reach = match (class.global, is_global(address.ip, &config.assume_public)) {
+                (true, _) => "globally reachable",
+                (false, true) => "taken as public by option assume_public",
+                (false, false) => "not globally reachable",
+            };
+            let rfc = if class.rfc.is_empty() { String::new() } else { format!(" ({})", class.rfc) };
+            let text = format!("{}  {}{rfc}, {reach}", address.ip, class.name);
+            push(&mut out, "          ", &text);
+        }
+    }
+    out.push_str("\nDecided\n");
+    for decision in &round.decisions {
+        let name = &config.names[decision.name];
+        if only.is_some_and(|only| name.fqdn != only && name.section != only) {
+            continue;
+        }
+        let happened = round
+            .happened
+            .iter()
+            .find(|event| event.name == decision.name && event.family == decision.family);
+        let record = format!("  {} {}: ", name.fqdn, decision.family.record_type());
+        push(&mut out, &record, &what(config, decision, happened, now));
+        push(&mut out, "      why: ", &decision.why);
+        if let Some(trouble) = happened.map(|event| event.outcome.text()).filter(|t| !t.is_empty()) {
+            push(&mut out, "      but: ", &format!("section '{}': {trouble}", name.section));
+        }
+    }
+    out
+}
+
+fn what(config: &Config, decision: &Decision, happened: Option<&Happened>, now: Moment) -> String {
+    let name = &config.names[decision.name];
+    let at = config.account(&name.account).map_or("", |account| &account.provider);
+    let later = decision.again.map(|at| span(at.saturating_sub(now))).unwrap_or_default();
+    match (&decision.step, happened.map(|event| &event.outcome)) {
+        (Step::Publish(to), Some(Outcome::Updated)) => format!("now {} ({at})", list(to)),
+        (Step::Publish(to), Some(Outcome::AlreadyRight)) => {
+            format!("{}, already right ({at})", list(to))
+        }
+        (Step::Publish(to), Some(Outcome::NotConfirmed(_))) => {
+            format!("{} was sent, but could not be confirmed ({at})", list(to))
+        }
+        (Step::Publish(to), Some(_)) => format!("{} was not taken ({at})", list(to)),
+        (Step::Publish(to), None) => format!("{} is to be published ({at})", list(to)),
+        (Step::Right(to), _) => format!("{}, confirmed before; nothing to do", list(to)),
+        (Step::Wait(to), _) => format!("{} waits {later} ({at})", list(to)),
+        (Step::Latched, _) => "not tried again until the config changes".into(),
+        (Step::Ask(_), _) => "the outside is to be asked first".into(),
+        (Step::Skip, _) => "nothing is published".into(),
+        (Step::Absent, _) => "stays as it is".into(),
+        (Step::Unknown, _) if later.is_empty() => "stays as it is".into(),
+        (Step::Unknown, _) => format!("stays as it is, next look in {later}"),
+    }
+}
+
+/// `reachd status`: the journal, for people.
+pub fn status(agent: &Agent, now: Moment) -> String {
+    let mut out = String::new();
+    for name in &agent.config.names {
+        for family in &name.families {
+            let record = format!("{} {}: ", name.fqdn, family.record_type());
+            let fingerprint = decide::fingerprint(&agent.config, name);
+            let known = agent.journal.record(&decide::key(name, *family), fingerprint);
+            let text = match known {
+                None => "nothing published yet".into(),
+                Some(known) => match &known.latch {
+                    Some(latch) => {
+                        format!("section '{}': {latch}; not tried again until the config changes", name.section)
+                    }
+                    None if known.confirmed.is_empty() && known.trouble.is_empty() => {
+                        "not confirmed yet".into()
+                    }
+                    None if known.confirmed.is_empty() => {
+                        format!("section '{}': {}", name.section, known.trouble)
+                    }
+                    None => {
+                        let ago = span(now.saturating_sub(known.confirmed_at));
+                        let but = match &known.trouble[..] {
+                            "" => String::new(),
+                            trouble => format!("; since then: {trouble}"),
+                        };
+                        format!("{}, confirmed {ago} ago{but}", list(&known.confirmed))
+                    }
+                },
+            };
+            push(&mut out, &record, &text);
+            let calls = agent.journal.calls.get(&name.account);
+            let next = calls.map(|calls| calls.not_before.max(calls.backoff_until));
+            if let Some(next) = next.filter(|next| *next > now) {
+                push(&mut out, "    ", &format!("next try in {}", span(next - now)));
+            }
+        }
+    }
+    if out.is_empty() {
+        out.push_str("no names in the config\n");
+    }
+    out
+}
+
+/// `reachd providers`: one line each.
+pub fn providers() -> String {
+    let mut out = String::new();
+    for provider in providers::ALL {
+        push(&mut out, &format!("{:<12} ", provider.id), provider.about);
+    }
+    out
+}
+
+/// `reachd providers ID`: its options and one example section.
+pub fn provider(provider: &Provider) -> String {
+    let mut out = String::new();
+    push(&mut out, &format!("{}: ", provider.id), provider.about);
+    let families: Vec<String> = provider.families.iter().map(|f| f.to_string()).collect();
+    push(&mut out, "  families: ", &families.join(" "));
+    let interval = if provider.min_interval.is_zero() {
+        "no limit".into()
+    } else {
+        format!("at most one call in {}", span(provider.min_interval))
+    };
+    push(&mut out, "  calls:    ", &interval);
+    out.push_str("  options:\n");
+    for option in provider.options {
+        let kind = match (option.required, option.default) {
+            (true, _) => "required; ".to_string(),
+            (false, Some(default)) => format!("default {default}; "),
+            (false, None) => String::new(),
+        };
+        let also = match option.kind {
+            Kind::Secret => format!(" (or {}_file)", option.name),
+            Kind::OneOf(words) => format!(" (one of: {})", words.join(" ")),
+            _ => String::new(),
+        };
+        push(&mut out, &format!("    {:<14} ", option.name), &format!("{kind}{}{also}", option.help));
+    }
+    out.push_str("  example:\n");
+    let _ = writeln!(out, "    config account 'mine'\n            option provider '{}'", provider.id);
+    for option in provider.options.iter().filter(|option| option.required) {
+        let (name, value) = match option.kind {
+            Kind::Secret => (format!("{}_file", option.name), format!("/etc/reachd/{}", option.name)),
+            Kind::HostPort => (option.name.into(), "192.0.2.53".into()),
+            Kind::Domain => (option.name.into(), "example.org".into()),
+            Kind::Url => (option.name.into(), "https://dns.example/api".into()),
+            Kind::Path => (option.name.into(), "/tmp/hosts/reachd".into()),
+            _ => (option.name.into(), "...".into()),
+        };
+        let _ = writeln!(out, "            option {name} '{value}'");
+    }
+    out
+}
+
+/// Appends `lead` and `text`, wrapped at word borders, further lines indented below the text.
+fn push(out: &mut String, lead: &str, text: &str) {
+    let indent = lead.chars().count().min(10);
+    let mut column = lead.chars().count();
+    out.push_str(lead);
+    let mut first = true;
+    for word in text.split_whitespace() {
+        let len = word.chars().count();
+        if !first && column + 1 + len > WIDTH {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if !first {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += len;
+        first = false;
+    }
+    while out.ends_with(' ') {
+        out.pop();
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_wrapped_at_80() {
+        let mut out = String::new();
+        push(&mut out, "      why: ", &"twelve chars ".repeat(20));
+        assert!(out.lines().all(|line| line.chars().count() <= WIDTH), "{out}");
+        assert!(out.lines().nth(1).is_some_and(|line| line.starts_with("          t")), "{out}");
+    }
+
+    #[test]
+    fn every_provider_shows_its_options() {
+        for one in providers::ALL {
+            let text = provider(one);
+            for option in one.options {
+                assert!(text.contains(option.name), "{text}");
+            }
+            assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The kernel's own word on links, addresses and routes.
+//!
+//! A *look* asks for everything afresh: pnet's list of links, an address dump for each family
+//! with flags and lifetimes, and, where asked, the kernel's route lookup. The *bell* is a second
+//! socket, subscribed to changes; it only tells that a new look is due. So a lost message
+//! (ENOBUFS) is one more ring, and no change can be missed or misapplied.
+
+use super::signals::{Waited, wait};
+use crate::model::name::Family;
+use crate::model::wan::{Address, Link};
+use crate::wire::rtnetlink::{self, Message};
+use log::debug;
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+    socket,
+};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE (linux/rtnetlink.h).
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+
+/// The kernel answers at once; this only keeps a broken one from holding us.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// The kernel makes dump datagrams no larger than the reader's buffer, within 8 to 32 KiB.
+const BUFFER: usize = 16 * 1024;
+
+/// Addresses in public unicast space that nobody needs to own: only a route is looked up, no
+/// packet is sent.
+const SOMEWHERE: [&str; 2] = ["1.0.0.1", "2606:4700:4700::1001"];
+
+/// All links with their addresses, as they are now.
+pub fn links() -> Result<Vec<Link>, String> {
+    let mut links: Vec<Link> = pnet::datalink::interfaces()
+        .into_iter()
+        .map(|link| Link {
+            index: link.index,
+            up: link.is_up(),
+            loopback: link.is_loopback(),
+            name: link.name,
+            addresses: Vec::new(),
+        })
+        .collect();
+    if links.is_empty() {
+        return Err("the kernel shows no network links at all".into());
+    }
+    for family in Family::BOTH {
+        for (index, address) in addresses(family)? {
+            // A link born between the two questions is in the next look: the bell has rung.
+            if let Some(link) = links.iter_mut().find(|link| link.index == index) {
+                link.addresses.push(address);
+            }
+        }
+    }
+    Ok(links)
+}
+
+/// The index of the link by which the kernel would send a packet of ours to the Internet;
+/// `None` where it has no route.
+pub fn route_device(family: Family) -> Result<Option<u32>, String> {
+    let to: IpAddr = SOMEWHERE[usize::from(family == Family::Ipv6)]
+        .parse()
+        .map_err(|_| "no address to look up".to_string())?;
+    let mut device = None;
+    let answer = ask(&rtnetlink::lookup_route(to, 1), false, &mut |message| {
+        device = rtnetlink::route_device(message);
+    });
+    match answer {
+        Ok(()) => Ok(device),
+        // Each a way of the kernel to say: no route. EACCES is RTN_PROHIBIT, EINVAL a blackhole.
+        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL) => Ok(None),
+        // No IPv6 in this kernel.
+        Err(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => Ok(None),
+        Err(errno) => Err(format!("the kernel's route lookup failed: {}", errno.desc())),
+    }
+}
+
+fn addresses(family: Family) -> Result<Vec<(u32, Address)>, String> {
+    // A dump that was torn by a change says so. With changes this fast the bell rings anyway.
+    for _ in 0..8 {
+        let mut found = Vec::new();
+        let mut torn = false;
+        let answer = ask(&rtnetlink::dump_addresses(family, 1), true, &mut |message| {
+            torn |= message.flags & rtnetlink::NLM_F_DUMP_INTR != 0;
+            found.extend(rtnetlink::address(message));
+        });
+        match answer {
+            Ok(()) if torn => continue,
+            Ok(()) => return Ok(found),
+            Err(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => return Ok(Vec::new()),
+            Err(errno) => {
+                return Err(format!("the kernel's list of addresses failed: {}", errno.desc()));
+            }
+        }
+    }
+    Err("the kernel's list of addresses changed faster than it could be read".into())
+}
+
+/// Sends one request and hands every message of the answer to `each`.
+fn ask(request: &[u8], dump: bool, each: &mut dyn FnMut(&Message<'_>)) -> nix::Result<()> {
+    let fd = open(0)?;
+    send(fd.as_raw_fd(), request, MsgFlags::empty())?;
+    let until = Instant::now() + DEADLINE;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let len = match recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            Ok(len) => len,
+            Err(Errno::EINTR) => continue,
+            Err(Errno::EAGAIN) => match wait(fd.as_fd(), PollFlags::POLLIN, until) {
+                Waited::Ready => continue,
+                Waited::Deadline => return Err(Errno::ETIMEDOUT),
+                Waited::Stop => return Err(Errno::EINTR),
+            },
+            Err(errno) => return Err(errno),
+        };
+        for message in rtnetlink::messages(&buffer[..len]) {
+            if let Some(errno) = rtnetlink::error(&message) {
+                return if errno == 0 { Ok(()) } else { Err(Errno::from_raw(errno)) };
+            }
+            if message.kind == rtnetlink::NLMSG_DONE {
+                each(&message);
+                return Ok(());
+            }
+            each(&message);
+            if !dump {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Tells that something changed which may change what we publish.
+#[derive(Debug)]
+pub struct Bell {
+    fd: OwnedFd,
+}
+
+impl Bell {
+    /// Rings for every change after this call: make it before the first look.
+    pub fn new() -> Result<Bell, String> {
+        open(GROUPS)
+            .map(|fd| Bell { fd })
+            .map_err(|errno| format!("could not subscribe to network changes: {}", errno.desc()))
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Reads all that has arrived; true if a new look is due.
+    pub fn rang(&mut self) -> bool {
+        let mut news = false;
+        let mut buffer = [0; 4096];
+        loop {
+            match recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC) {
+                // Longer than the buffer: what is missing may have been news.
+                Ok(len) if len > buffer.len() => news = true,
+                Ok(0) => return news,
+                Ok(len) => {
+                    news |= rtnetlink::messages(&buffer[..len]).any(|m| rtnetlink::is_news(&m));
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::ENOBUFS) => {
+                    debug!("network changes came faster than they were read; looking afresh");
+                    news = true;
+                }
+                Err(_) => return news,
+            }
+        }
+    }
+}
+
+fn open(groups: u32) -> nix::Result<OwnedFd> {
+    let fd = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        SockProtocol::NetlinkRoute,
+    )?;
+    // Port 0: the kernel picks one. Only the kernel can send to it unless we are asked to
+    // listen to others, which rtnetlink does not allow.
+    bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+    Ok(fd)
+}

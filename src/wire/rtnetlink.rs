@@ -1,0 +1,294 @@
+//! rtnetlink messages (rtnetlink(7), linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h):
+//! requests as bytes, replies as values. No sockets; hostile bytes cost themselves, never a panic.
+//!
+//! All integers are in the machine's own byte order. Lengths are checked before each read; a
+//! message that claims more than it has ends the walk.
+
+use crate::model::name::Family;
+use crate::model::wan::Address;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+pub const NLMSG_ERROR: u16 = 2;
+pub const NLMSG_DONE: u16 = 3;
+pub const RTM_NEWLINK: u16 = 16;
+pub const RTM_DELLINK: u16 = 17;
+pub const RTM_NEWADDR: u16 = 20;
+pub const RTM_DELADDR: u16 = 21;
+pub const RTM_GETADDR: u16 = 22;
+pub const RTM_NEWROUTE: u16 = 24;
+pub const RTM_DELROUTE: u16 = 25;
+pub const RTM_GETROUTE: u16 = 26;
+
+const NLM_F_REQUEST: u16 = 0x01;
+const NLM_F_DUMP: u16 = 0x300;
+/// The dump was torn by a change: ask again.
+pub const NLM_F_DUMP_INTR: u16 = 0x10;
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_CACHEINFO: u16 = 6;
+const IFA_FLAGS: u16 = 8;
+
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+
+/// Route types that carry packets somewhere (RTN_UNICAST); blackhole and its kin do not.
+const RTN_UNICAST: u8 = 1;
+
+/// One netlink message: the header's fields and what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    pub kind: u16,
+    pub flags: u16,
+    pub seq: u32,
+    pub payload: &'a [u8],
+}
+
+/// The messages of one datagram, in order, up to the first that does not hold together.
+pub fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
+    std::iter::from_fn(move || {
+        let len = u32_at(datagram, 0)? as usize;
+        let kind = u16_at(datagram, 4)?;
+        let flags = u16_at(datagram, 6)?;
+        let seq = u32_at(datagram, 8)?;
+        let payload = datagram.get(16..len)?;
+        datagram = datagram.get(align(len)..).unwrap_or(&[]);
+        Some(Message { kind, flags, seq, payload })
+    })
+}
+
+/// RTM_GETADDR for all addresses of one family.
+pub fn dump_addresses(family: Family, seq: u32) -> Vec<u8> {
+    // struct ifaddrmsg: family, prefixlen, flags, scope, index.
+    request(RTM_GETADDR, NLM_F_DUMP, seq, &[af(family), 0, 0, 0, 0, 0, 0, 0])
+}
+
+/// RTM_GETROUTE: which way would the kernel send a packet to `to`?
+pub fn lookup_route(to: IpAddr, seq: u32) -> Vec<u8> {
+    let octets = match to {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).
+    let mut body = vec![af(Family::of(to)), octets.len() as u8 * 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    body.extend_from_slice(&(4 + octets.len() as u16).to_ne_bytes());
+    body.extend_from_slice(&RTA_DST.to_ne_bytes());
+    body.extend_from_slice(&octets);
+    request(RTM_GETROUTE, 0, seq, &body)
+}
+
+/// The interface index and the address of a RTM_NEWADDR message.
+pub fn address(message: &Message<'_>) -> Option<(u32, Address)> {
+    if message.kind != RTM_NEWADDR {
+        return None;
+    }
+    let body = message.payload;
+    let family = *body.first()?;
+    let prefix_len = *body.get(1)?;
+    let mut flags = u32::from(*body.get(2)?);
+    let index = u32_at(body, 4)?;
+    let (mut peer, mut local) = (None, None);
+    let (mut preferred, mut valid) = (None, None);
+    for (kind, value) in attributes(body.get(8..)?) {
+        match kind {
+            IFA_ADDRESS => peer = ip(family, value),
+            IFA_LOCAL => local = ip(family, value),
+            IFA_FLAGS => flags = u32_at(value, 0)?,
+            IFA_CACHEINFO => {
+                preferred = lifetime(u32_at(value, 0)?);
+                valid = lifetime(u32_at(value, 4)?);
+            }
+            _ => {}
+        }
+    }
+    // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL, where present, is ours.
+    let ip = local.or(peer)?;
+    Some((index, Address { ip, prefix_len, flags, preferred, valid }))
+}
+
+/// The outgoing interface of a reply to [`lookup_route`]; `None` where packets go nowhere.
+pub fn route_device(message: &Message<'_>) -> Option<u32> {
+    if message.kind != RTM_NEWROUTE || *message.payload.get(7)? != RTN_UNICAST {
+        return None;
+    }
+    attributes(message.payload.get(12..)?)
+        .find(|(kind, _)| *kind == RTA_OIF)
+        .and_then(|(_, value)| u32_at(value, 0))
+}
+
+/// The errno of a NLMSG_ERROR message; 0 is an acknowledgement.
+pub fn error(message: &Message<'_>) -> Option<i32> {
+    if message.kind != NLMSG_ERROR {
+        return None;
+    }
+    u32_at(message.payload, 0).map(|code| (code as i32).wrapping_neg())
+}
+
+/// Can this change what we publish? Addresses and links: yes. Routes: only default ones, so that
+/// a router with a full table does not keep us awake.
+pub fn is_news(message: &Message<'_>) -> bool {
+    match message.kind {
+        RTM_NEWLINK | RTM_DELLINK | RTM_NEWADDR | RTM_DELADDR => true,
+        RTM_NEWROUTE | RTM_DELROUTE => message.payload.get(1) == Some(&0),
+        _ => false,
+    }
+}
+
+fn request(kind: u16, flags: u16, seq: u32, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16 + body.len());
+    bytes.extend_from_slice(&(16 + body.len() as u32).to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(&(flags | NLM_F_REQUEST).to_ne_bytes());
+    bytes.extend_from_slice(&seq.to_ne_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Attributes (struct rtattr) as (type without its flag bits, value).
+fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let len = u16_at(bytes, 0)? as usize;
+        let kind = u16_at(bytes, 2)? & 0x3fff;
+        let value = bytes.get(4..len)?;
+        bytes = bytes.get(align(len)..).unwrap_or(&[]);
+        Some((kind, value))
+    })
+}
+
+fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
+    match family {
+        AF_INET => <[u8; 4]>::try_from(value).ok().map(|o| Ipv4Addr::from(o).into()),
+        AF_INET6 => <[u8; 16]>::try_from(value).ok().map(|o| Ipv6Addr::from(o).into()),
+        _ => None,
+    }
+}
+
+fn lifetime(seconds: u32) -> Option<Duration> {
+    (seconds != u32::MAX).then(|| Duration::from_secs(seconds.into()))
+}
+
+fn af(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => AF_INET,
+        Family::Ipv6 => AF_INET6,
+    }
+}
+
+fn align(len: usize) -> usize {
+    len.next_multiple_of(4)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(value);
+        bytes.resize(align(bytes.len()), 0);
+        bytes
+    }
+
+    /// An address message as the kernel sends it for a PPPoE link.
+    fn pppoe() -> Vec<u8> {
+        let mut body = vec![AF_INET, 32, 0x80, 0, 7, 0, 0, 0];
+        if cfg!(target_endian = "big") {
+            body[4..8].reverse();
+        }
+        body.extend(attribute(IFA_ADDRESS, &[62, 52, 0, 1]));
+        body.extend(attribute(IFA_LOCAL, &[203, 0, 113, 9]));
+        body.extend(attribute(3, b"pppoe-wan\0"));
+        body.extend(attribute(IFA_FLAGS, &0x280u32.to_ne_bytes()));
+        let mut cache = 3600u32.to_ne_bytes().to_vec();
+        cache.extend(u32::MAX.to_ne_bytes());
+        cache.extend([0; 8]);
+        body.extend(attribute(IFA_CACHEINFO, &cache));
+        request(RTM_NEWADDR, 2, 5, &body)
+    }
+
+    #[test]
+    fn our_end_of_a_point_to_point_link() {
+        let bytes = pppoe();
+        let message = messages(&bytes).next().unwrap();
+        let (index, address) = address(&message).unwrap();
+        assert_eq!((index, message.seq), (7, 5));
+        assert_eq!(address.ip.to_string(), "203.0.113.9");
+        assert_eq!((address.prefix_len, address.flags), (32, 0x280));
+        assert_eq!(address.preferred, Some(Duration::from_secs(3600)));
+        assert_eq!(address.valid, None);
+    }
+
+    #[test]
+    fn two_messages_in_one_datagram() {
+        let mut bytes = pppoe();
+        bytes.extend(pppoe());
+        assert_eq!(messages(&bytes).filter_map(|m| address(&m)).count(), 2);
+    }
+
+    #[test]
+    fn a_torn_datagram_costs_only_what_is_missing() {
+        let mut bytes = pppoe();
+        bytes.extend(pppoe());
+        for len in 0..bytes.len() {
+            let found = messages(&bytes[..len]).filter_map(|m| address(&m)).count();
+            assert_eq!(found, usize::from(len >= pppoe().len()), "cut at {len}");
+        }
+    }
+
+    #[test]
+    fn hostile_bytes_never_panic_and_always_end() {
+        let good = pppoe();
+        let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+        for _ in 0..50_000 {
+            let mut bytes = good.clone();
+            for _ in 0..4 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                let at = seed as usize % bytes.len();
+                bytes[at] = (seed >> 32) as u8;
+            }
+            for message in messages(&bytes).take(1000) {
+                let _ = (address(&message), route_device(&message), error(&message));
+                let _ = is_news(&message);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_of_length_zero_ends_the_walk() {
+        assert_eq!(messages(&[0; 64]).count(), 0);
+    }
+
+    #[test]
+    fn a_blackhole_is_no_way_out() {
+        let mut body = vec![AF_INET, 32, 0, 0, 254, 0, 0, RTN_UNICAST, 0, 0, 0, 0];
+        body.extend(attribute(RTA_OIF, &3u32.to_ne_bytes()));
+        let bytes = request(RTM_NEWROUTE, 0, 1, &body);
+        assert_eq!(route_device(&messages(&bytes).next().unwrap()), Some(3));
+        body[7] = 6;
+        let bytes = request(RTM_NEWROUTE, 0, 1, &body);
+        assert_eq!(route_device(&messages(&bytes).next().unwrap()), None);
+    }
+
+    #[test]
+    fn only_default_routes_are_news() {
+        let with_len = |len| request(RTM_NEWROUTE, 0, 0, &[AF_INET, len, 0, 0, 0, 0, 0, 1]);
+        assert!(is_news(&messages(&with_len(0)).next().unwrap()));
+        assert!(!is_news(&messages(&with_len(24)).next().unwrap()));
+    }
+}
