@@ -7,7 +7,7 @@
 
 use crate::choose::{self, Choice};
 use crate::journal::{Calls, Journal, Moment, RecordKey};
-use crate::model::address::{self, class};
+use crate::model::address::{Kind, class};
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::name::{Family, Name, SharedLine};
@@ -97,10 +97,7 @@ fn record(
     let known = journal.record(&key(name, family), fingerprint);
     let published = known.map(|record| &record.confirmed[..]).unwrap_or_default();
 
-    let as_it_is = name.shared_line == SharedLine::Wan;
-    let usable = |ip: IpAddr| {
-        address::is_global(ip, &config.assume_public) || (as_it_is && address::is_unicast_host(ip))
-    };
+    let usable = |ip: IpAddr| choose::allowed(ip, name.shared_line, &config.assume_public);
     let (addresses, why) = match choose::choose(&wan.addresses, family, published, &usable) {
         Choice::Use(ip, why) => (vec![ip], format!("{} on {device}: {why}", is_what(ip))),
         Choice::None(rejected) => {
@@ -180,7 +177,7 @@ fn not_before(calls: &Calls, min_interval: Duration, changed: bool) -> Moment {
 /// Can packets of this family leave here at all? IPv6 needs more than a link-local address;
 /// IPv4 may need none (464XLAT), but then only a default route says so.
 fn worth_asking(wan: &Wan) -> bool {
-    wan.addresses.iter().any(|address| address::is_unicast_host(address.ip))
+    wan.addresses.iter().any(|address| class(address.ip).kind.fits_a_record())
         || (wan.family == Family::Ipv4
             && !matches!(wan.device, Known::Known(Some((_, Because::Config)))))
 }
@@ -215,7 +212,8 @@ fn is_what(ip: IpAddr) -> String {
 /// Some address is there that only its class keeps from being published.
 fn shared(rejected: &[(IpAddr, choose::Reject)]) -> bool {
     rejected.iter().any(|(ip, _)| {
-        !class(*ip).global && address::is_unicast_host(*ip) && !address::is_unique_local(*ip)
+        let class = class(*ip);
+        !class.global && class.kind.fits_a_record() && class.kind != Kind::UniqueLocal
     })
 }
 

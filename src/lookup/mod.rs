@@ -107,11 +107,10 @@ pub struct Pick {
 }
 
 /// Picks from `services` (all of one family) those that may be asked at `now` (since boot).
-/// `asked` tells when an URL was last asked, since boot; a time in the future is of an earlier
-/// boot and means nothing.
+/// `free` tells from when on an URL may be asked again, since boot; `None`: it never was asked.
 pub fn pick(
     services: &[Service],
-    asked: &dyn Fn(&str) -> Option<Duration>,
+    free: &dyn Fn(&str) -> Option<Duration>,
     now: Duration,
     agree: usize,
 ) -> Pick {
@@ -121,8 +120,7 @@ pub fn pick(
     let mut first = Vec::new();
     let mut second = Vec::new();
     for service in services {
-        let last = asked(&service.url).filter(|last| *last <= now);
-        let free = last.map_or(Duration::ZERO, |last| last.saturating_add(service.min_interval));
+        let free = free(&service.url).unwrap_or_default();
         let seen = operators.iter_mut().find(|(operator, _)| *operator == service.operator);
         let has_voice = seen.as_ref().is_some_and(|(_, earlier)| *earlier <= now);
         match seen {
@@ -167,8 +165,8 @@ pub struct Asked {
 }
 
 /// Asks `services` (see [`pick`]) one after another until enough operators agree, or cannot any
-/// more, or the way out seems down, or TERM or INT arrives. `on_asked` is called before each question, so that a crash does
-/// not forget it. The caller calls [`Net::done`].
+/// more, or the way out seems down, or TERM or INT arrives. `on_asked` is called before each question, so that a
+/// crash does not forget it. The caller calls [`Net::done`].
 pub fn ask(
     net: &mut dyn Net,
     services: &[Service],
@@ -249,7 +247,7 @@ mod tests {
     }
 
     fn lookup(services: Vec<Service>) -> Lookup {
-        Lookup { services, agree: 2, interval: 300 * SECOND }
+        Lookup { services, agree: 2, interval: 300 * SECOND, ca_file: None, allow_http: false }
     }
 
     fn urls(services: &[Service]) -> Vec<&str> {
@@ -322,15 +320,13 @@ mod tests {
             ([Some(100), Some(100), Some(130), None], 140, 1, &["c1"], None),
             ([None; 4], 0, 4, &[], None),
             ([None; 4], 0, 0, &["a1", "b1", "c1", "a2"], None),
-            // The journal is from before a restart of the router: 9,000 s have not passed yet.
-            ([Some(9000), None, Some(9000), Some(9000)], 20, 2, &["a1", "b1", "c1", "a2"], None),
         ];
         for (last, now, agree, want, earliest) in cases {
-            let asked = |url: &str| {
+            let free = |url: &str| {
                 let index = list.iter().position(|one| one.url == url).unwrap();
-                last[index].map(Duration::from_secs)
+                last[index].map(|last| Duration::from_secs(last) + list[index].min_interval)
             };
-            let pick = pick(&list, &asked, Duration::from_secs(*now), *agree);
+            let pick = pick(&list, &free, Duration::from_secs(*now), *agree);
             let want: Vec<_> = want.iter().map(|one| format!("https://{one}")).collect();
             assert_eq!(urls(&pick.ask), want, "{last:?} at {now}");
             assert_eq!(pick.earliest, earliest.map(Duration::from_secs), "{last:?} at {now}");
