@@ -121,8 +121,7 @@ fn ask(
         assume_public: &config.assume_public,
     };
     let mut touched = Vec::new();
-    let asked =
-        lookup::ask(sys, &pick.ask, &question, &mut |url| touched.push(url.to_string()));
+    let asked = lookup::ask(sys, &pick.ask, &question, &mut |url| touched.push(url.to_string()));
     for (url, answer) in &asked.answers {
         debug!("lookup {url}: {answer:?}");
     }

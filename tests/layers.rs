@@ -25,9 +25,26 @@ const MAY_NAME_SYS: &[&str] = &["main", "sys"];
 
 /// What touches the world, as it would be written in code.
 const WORLDLY: &[&str] = &[
-    "ureq", "rustls::", "nix::", "pnet::", "std::net::Tcp", "std::net::Udp", "TcpStream",
-    "UdpSocket", "TcpListener", "UnixStream", "ToSocketAddrs", "std::fs", "fs::", "File::",
-    "std::process::Command", "Command::new", "::now()", "std::env", "std::thread", "thread::spawn",
+    "ureq",
+    "rustls::",
+    "nix::",
+    "pnet::",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "TcpStream",
+    "UdpSocket",
+    "TcpListener",
+    "UnixStream",
+    "ToSocketAddrs",
+    "std::fs",
+    "fs::",
+    "File::",
+    "std::process::Command",
+    "Command::new",
+    "::now()",
+    "std::env",
+    "std::thread",
+    "thread::spawn",
     "std::io::stdin",
 ];
 
