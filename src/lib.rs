@@ -3,4 +3,5 @@
 pub mod model;
 pub mod providers;
 pub mod sys;
+pub mod wire;
 pub mod world;

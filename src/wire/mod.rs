@@ -1,0 +1,3 @@
+//! Message formats without sockets: bytes in, values out, and back.
+
+pub mod update;
