@@ -1,3 +1,4 @@
 //! Message formats without sockets: bytes in, values out, and back.
 
 pub mod rtnetlink;
+pub mod update;
