@@ -367,13 +367,13 @@ impl Reader<'_> {
         if extra.is_empty() {
             return Ok(());
         }
-        let message = format!(
-            "{} is one too many after {}: a value with blanks in it goes in quotes, each command \
-             on a line of its own",
-            quoted(&extra),
-            command.usage()
-        );
-        Err(self.error(TOO_MANY, message))
+        // What is too much is not shown: it may be half of a secret.
+        let message = [
+            "there is more after ",
+            command.usage(),
+            ": a value with blanks in it goes in quotes, each command on a line of its own",
+        ];
+        Err(self.error(TOO_MANY, message.concat()))
     }
 
     /// The next argument; empty if there is none.
@@ -511,8 +511,13 @@ fn not_a_command(word: &[u8]) -> String {
     if let Some(command) = Command::of(bare) {
         return incomplete(command);
     }
-    let shown = quoted(bare);
-    ["a line starts with config, option or list, not with ", &shown].concat()
+    let mut message = String::from("a line starts with config, option or list");
+    // Shown only if it looks like one of them mistyped: it may also be a stray piece of a secret.
+    if bare.len() <= 8 && bare.iter().all(u8::is_ascii_alphabetic) {
+        message.push_str(", not with ");
+        message.push_str(&quoted(bare));
+    }
+    message
 }
 
 #[cfg(test)]
@@ -527,9 +532,9 @@ mod tests {
     fn errors_speak_to_the_owner() {
         assert_eq!(
             error("config t n\n\toption a b c\n"),
-            "line 2: 'c' is one too many after option NAME 'VALUE': a value with blanks in it goes \
-             in quotes, each command on a line of its own (uci says: Parse error (too many \
-             arguments) at line 2, byte 14)"
+            "line 2: there is more after option NAME 'VALUE': a value with blanks in it goes in \
+             quotes, each command on a line of its own (uci says: Parse error (too many arguments) \
+             at line 2, byte 14)"
         );
         assert_eq!(
             error("config account 'home'\n\n\nconfig name 'home'\n"),
@@ -553,6 +558,7 @@ mod tests {
                 "config t n\n\n\toptoin a b\n",
                 "line 3: a line starts with config, option or list, not with 'optoin' (",
             ),
+            ("config t n\n\t12345abc\n", "line 2: a line starts with config, option or list ("),
             (
                 "\u{feff}config t n\n",
                 "line 1: the file starts with a byte order mark: save it as UTF-8 without one (",
