@@ -1,6 +1,7 @@
 //! The UCI parser against what the real `uci show` said of the same files: 55 cases recorded on
-//! an OpenWrt root file system, and no panic on mutations of them.
+//! an OpenWrt root file system, and no panic on mutations of them and of the shipped examples.
 
+use reachd::config::{self, SecretFile, Severity};
 use reachd::parse::uci::{self, Package, Value};
 
 const CASES: &str = include_str!("data/uci-parser-cases.txt");
@@ -170,8 +171,8 @@ impl Chance {
     }
 }
 
-#[test]
-fn never_panics_on_mutations() {
+/// Up to `most` small changes: cut, insert a token, append another seed, overwrite a byte.
+fn mutate(chance: &mut Chance, seeds: &[Vec<u8>], most: usize) -> Vec<u8> {
     const TOKENS: &[&[u8]] = &[
         b"config ",
         b"option ",
@@ -192,28 +193,34 @@ fn never_panics_on_mutations() {
         b" t n\n",
         b"\xef\xbb\xbf",
     ];
-    let seeds: Vec<_> = cases().into_iter().map(|case| case.input).collect();
-    let small: Vec<_> = seeds.iter().filter(|input| input.len() < 200).collect();
-    let mut chance = Chance(0x5eed);
-    let (mut good, mut bad) = (0, 0);
-    for _ in 0..20_000 {
-        let mut input = small[chance.below(small.len())].clone();
-        for _ in 0..=chance.below(6) {
-            let at = chance.below(input.len() + 1);
-            match chance.below(4) {
-                0 => input.truncate(at),
-                1 => {
-                    let token = TOKENS[chance.below(TOKENS.len())];
-                    input.splice(at..at, token.iter().copied());
-                }
-                2 => input.extend_from_slice(small[chance.below(small.len())]),
-                _ => {
-                    if let Some(byte) = input.get_mut(at) {
-                        *byte = chance.below(256) as u8;
-                    }
+    let mut input = seeds[chance.below(seeds.len())].clone();
+    for _ in 0..=chance.below(most) {
+        let at = chance.below(input.len() + 1);
+        match chance.below(4) {
+            0 => input.truncate(at),
+            1 => {
+                let token = TOKENS[chance.below(TOKENS.len())];
+                input.splice(at..at, token.iter().copied());
+            }
+            2 => input.extend_from_slice(&seeds[chance.below(seeds.len())]),
+            _ => {
+                if let Some(byte) = input.get_mut(at) {
+                    *byte = chance.below(256) as u8;
                 }
             }
         }
+    }
+    input
+}
+
+#[test]
+fn never_panics_on_mutations() {
+    let mut seeds: Vec<_> = cases().into_iter().map(|case| case.input).collect();
+    seeds.retain(|input| input.len() < 200);
+    let mut chance = Chance(0x5eed);
+    let (mut good, mut bad) = (0, 0);
+    for _ in 0..20_000 {
+        let input = mutate(&mut chance, &seeds, 6);
         match uci::parse(&input) {
             Ok(package) => {
                 good += 1;
@@ -222,10 +229,39 @@ fn never_panics_on_mutations() {
             }
             Err(error) => {
                 bad += 1;
-                assert!(error.line >= 1 && error.uci_line <= error.line.max(error.uci_line));
+                let lines = input.split(|&byte| byte == b'\n').count() as u32;
+                assert!((1..=lines).contains(&error.line), "{input:?}");
                 assert!(error.byte <= input.len() && !error.message.is_empty(), "{input:?}");
             }
         }
     }
     assert!(good > 1000 && bad > 1000, "the mutations reach both ends: {good} {bad}");
+}
+
+#[test]
+fn reading_a_config_never_panics_on_mutated_examples() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let seeds: Vec<Vec<u8>> = std::fs::read_dir(examples)
+        .expect("examples")
+        .map(|entry| std::fs::read(entry.expect("an example").path()).expect("a file"))
+        .collect();
+    for seed in &seeds {
+        uci::parse(seed).expect("the examples are well formed");
+    }
+    let mut chance = Chance(0xc0f);
+    for _ in 0..2_000 {
+        let input = mutate(&mut chance, &seeds, 12);
+        let mut files = |path: &str| match path.len() % 3 {
+            0 => Err("no such file".into()),
+            _ => Ok(SecretFile { bytes: input.clone(), mode: path.len() as u32 }),
+        };
+        let (config, complaints) = config::read("reachd", &input, 0o644, &mut files);
+        let refused = complaints.iter().any(|complaint| complaint.severity == Severity::Error);
+        assert_eq!(config.is_none(), refused);
+        let lines = input.split(|&byte| byte == b'\n').count() as u32;
+        for complaint in complaints {
+            assert!(complaint.line <= lines, "{complaint}");
+            assert!(!complaint.to_string().contains(char::is_control), "{complaint:?}");
+        }
+    }
 }

@@ -611,3 +611,24 @@ fn fingerprints_change_with_what_matters() {
         assert_ne!(plain, print(&["\toption ", more, "\n"].concat()), "{more}");
     }
 }
+
+/// With the real option tables, where those are there.
+#[test]
+fn the_shipped_examples_are_fine() {
+    let real = providers::find("hosts").is_some_and(|hosts| !hosts.options.is_empty());
+    let providers = if real { providers::ALL } else { PROVIDERS };
+    for (name, text) in [
+        ("quickstart", include_str!("../../examples/quickstart")),
+        ("cloudflare", include_str!("../../examples/cloudflare")),
+        ("bind", include_str!("../../examples/bind")),
+        ("cgnat", include_str!("../../examples/cgnat")),
+    ] {
+        let mut secret = |path: &str| {
+            assert!(path.starts_with("/etc/reachd/"), "{name}: {path}");
+            Ok(SecretFile { bytes: b"c2VjcmV0\n".to_vec(), mode: 0o100600 })
+        };
+        let (config, complaints) = read_with(providers, name, text.as_bytes(), 0o644, &mut secret);
+        assert_eq!(complaints, [], "{name}");
+        assert!(!config.unwrap().names.is_empty(), "{name}");
+    }
+}
