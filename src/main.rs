@@ -9,7 +9,7 @@ use reachd::model::known::Known;
 use reachd::providers;
 use reachd::render::{json, text};
 use reachd::sys::{self, World};
-use reachd::world::{Net, Sys};
+use reachd::world::Sys;
 use std::io::Write;
 use std::process::ExitCode;
 

@@ -12,7 +12,8 @@ struct Dir(PathBuf);
 
 impl Dir {
     fn new(name: &str) -> Dir {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Dir(path)
@@ -152,7 +153,8 @@ fn a_torn_journal_costs_a_recheck_and_says_so() {
     let dir = Dir::new("torn");
     let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
     fs::create_dir_all(dir.path("target/quickstart")).unwrap();
-    for journal in [&b"reachd-journal 1\nboot x\nrec"[..], b"reachd-journal 9\n", b"\xff\x00", b""] {
+    for journal in [&b"reachd-journal 1\nboot x\nrec"[..], b"reachd-journal 9\n", b"\xff\x00", b""]
+    {
         fs::write(dir.path("target/quickstart/journal"), journal).unwrap();
         let output = dir.reachd(&["once", "-v", "-c", quickstart]);
         assert!(matches!(code(&output), 0 | 1), "{}{}", out(&output), err(&output));

@@ -58,7 +58,8 @@ fn by_udp<T>(
             match socket.recv(&mut buffer) {
                 Ok(len) => {
                     let reply = &buffer[..len];
-                    if reply.get(..2) == message.get(..2) && reply.get(2).is_some_and(|b| b & 0x80 != 0)
+                    if reply.get(..2) == message.get(..2)
+                        && reply.get(2).is_some_and(|b| b & 0x80 != 0)
                     {
                         match read(reply) {
                             Some(value) => return Ok(value),
@@ -146,7 +147,9 @@ fn sent(error: NetError) -> NetError {
 fn broken(error: &std::io::Error, sent: bool) -> NetError {
     let (kind, text) = match error.kind() {
         // The answer to a datagram that nobody wanted (ICMP port unreachable).
-        std::io::ErrorKind::ConnectionRefused => (NetErrorKind::Connect, "nobody listens there".into()),
+        std::io::ErrorKind::ConnectionRefused => {
+            (NetErrorKind::Connect, "nobody listens there".into())
+        }
         std::io::ErrorKind::NetworkUnreachable => (NetErrorKind::Connect, "no route to it".into()),
         _ => (NetErrorKind::Cut, format!("the connection broke: {error}")),
     };

@@ -59,7 +59,11 @@ impl Net for World {
                 Ok(reply) => return Ok(reply),
                 Err(why) => {
                     let stop = why.kind == NetErrorKind::Interrupted || why.sent;
-                    let at = if ip.to_string() == host { address.to_string() } else { format!("{host} ({address})") };
+                    let at = if ip.to_string() == host {
+                        address.to_string()
+                    } else {
+                        format!("{host} ({address})")
+                    };
                     last = Some(NetError { text: format!("{at}: {}", why.text), ..why });
                     if stop {
                         break;
