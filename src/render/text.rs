@@ -36,10 +36,12 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
                 (false, true) => "taken as public by option assume_public",
                 (false, false) => "not globally reachable",
             };
-            let rfc =
-                if class.rfc.is_empty() { String::new() } else { format!(" ({})", class.rfc) };
-            let text = format!("{}  {}{rfc}, {reach}", address.ip, class.name);
-            push(&mut out, "          ", &text);
+            let rfc = match class.rfc {
+                "" => String::new(),
+                rfc => format!(", {rfc}"),
+            };
+            let text = format!("{} {}{rfc}, {reach}", address.ip, class.name);
+            push(&mut out, "        ", &text);
         }
     }
     out.push_str("\nDecided\n");
