@@ -16,41 +16,16 @@ pub const PROVIDER: Provider = Provider {
     min_interval: Duration::ZERO,
     local: false,
     options: &[
-        OptionDoc {
-            name: "server",
-            kind: Kind::HostPort,
-            required: true,
-            default: None,
-            help: "the zone's primary name server; port 53 if none is given",
-        },
-        OptionDoc {
-            name: "zone",
-            kind: Kind::Domain,
-            required: true,
-            default: None,
-            help: "the zone that holds the names",
-        },
-        OptionDoc {
-            name: "key_name",
-            kind: Kind::Text,
-            required: false,
-            default: None,
-            help: "name of the TSIG key, as the server has it",
-        },
-        OptionDoc {
-            name: "key_algorithm",
-            kind: Kind::OneOf(ALGORITHMS),
-            required: false,
-            default: Some("hmac-sha256"),
-            help: "the TSIG key's algorithm",
-        },
-        OptionDoc {
-            name: "key_secret",
-            kind: Kind::Secret,
-            required: false,
-            default: None,
-            help: "the TSIG key itself, in base64",
-        },
+        OptionDoc::required(
+            "server",
+            Kind::HostPort,
+            "the zone's primary name server; port 53 if none is given",
+        ),
+        OptionDoc::required("zone", Kind::Domain, "the zone that holds the names"),
+        OptionDoc::optional("key_name", Kind::Text, "name of the TSIG key, as the server has it"),
+        OptionDoc::optional("key_algorithm", Kind::OneOf(ALGORITHMS), "the TSIG key's algorithm")
+            .or("hmac-sha256"),
+        OptionDoc::optional("key_secret", Kind::Secret, "the TSIG key itself, in base64"),
     ],
     publish,
 };
@@ -117,14 +92,9 @@ fn publish(net: &mut dyn Net, account: &Account, wants: &[Want]) -> Vec<Outcome>
         ahead: None,
         halvings: HALVINGS,
     };
-    let mut outcomes: Vec<Option<Outcome>> = vec![None; wants.len()];
-    let mut stop = talk.all(wants, &mut outcomes).err();
-    // What was not reached cannot be half done.
-    if let Some(Outcome::NotConfirmed(why)) = stop {
-        stop = Some(Outcome::TryLater(why));
-    }
-    let left = stop.unwrap_or(Outcome::Bug("no answer was found for this record".into()));
-    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| left.clone())).collect()
+    let mut outcomes = vec![None; wants.len()];
+    let end = talk.all(wants, &mut outcomes);
+    settle(outcomes, end)
 }
 
 fn key(account: &Account) -> Result<Option<Key>, String> {
