@@ -138,13 +138,10 @@ fn zones(api: &mut Api<'_>, account: &Account) -> Result<Vec<Zone>, Outcome> {
         }
         return Ok(vec![Zone { id: id.into(), name }]);
     }
-    let found = match &name {
-        Some(name) => {
-            api.list(&format!("/zones?name={}", percent(name)), ZONES_EACH_PAGE, ASK_ZONE)
-        }
-        None => api.list("/zones?", ZONES_EACH_PAGE, ASK_ZONE),
-    };
-    let found = found.map_err(|fault| fault.outcome)?;
+    let query = name.as_ref().map_or(String::new(), |name| format!("name={}&", percent(name)));
+    let found = api
+        .list(&format!("/zones?{query}"), ZONES_EACH_PAGE, ASK_ZONE)
+        .map_err(|fault| fault.outcome)?;
     let mut zones: Vec<(bool, Zone)> = Vec::new();
     for item in &found {
         let id = item["id"].as_str().filter(|id| is_id(id));
@@ -202,9 +199,9 @@ fn in_one_zone(
     let one_name = items.iter().all(|(_, want)| want.fqdn == first);
     let v4 = items.iter().filter(|(_, want)| want.family == Family::Ipv4).count();
     let (query, each) = match (one_name, v4) {
-        (true, _) => (format!("?name.exact={}", percent(first)), RECORDS_OF_A_NAME),
-        (_, 0) => ("?type=AAAA".into(), RECORDS_EACH_PAGE),
-        (_, v4) if v4 == items.len() => ("?type=A".into(), RECORDS_EACH_PAGE),
+        (true, _) => (format!("?name.exact={}&", percent(first)), RECORDS_OF_A_NAME),
+        (_, 0) => ("?type=AAAA&".into(), RECORDS_EACH_PAGE),
+        (_, v4) if v4 == items.len() => ("?type=A&".into(), RECORDS_EACH_PAGE),
         _ => ("?".into(), RECORDS_EACH_PAGE),
     };
     let records = api.list(&format!("{path}{query}"), each, ASK_RECORDS)?;
@@ -333,7 +330,7 @@ fn send(
             // Somebody was faster. What matters is what is there now.
             let want = items.iter().find(|(at, _)| *at == changes[0].at).map(|(_, want)| *want);
             let Some(want) = want else { return Ok(()) };
-            let path = format!("{path}?name.exact={}", percent(&want.fqdn));
+            let path = format!("{path}?name.exact={}&", percent(&want.fqdn));
             let left = api
                 .list(&path, RECORDS_OF_A_NAME, ASK_RECORDS)
                 .and_then(|records| plan(&records, changes[0].at, want));
@@ -483,12 +480,11 @@ struct Api<'a> {
 }
 
 impl Api<'_> {
-    /// All items of a list, page by page. `path` ends in a query that more can be added to.
+    /// All items of a list, page by page. `path` ends in `?` or `&`.
     fn list(&mut self, path: &str, each: usize, purpose: Purpose) -> Result<Vec<Value>, Fault> {
         let mut items = Vec::new();
-        let join = if path.ends_with('?') { "" } else { "&" };
         for page in 1..=PAGES_MOST {
-            let mut url = format!("{path}{join}per_page={each}");
+            let mut url = format!("{path}per_page={each}");
             if page > 1 {
                 url.push_str(&format!("&page={page}"));
             }
