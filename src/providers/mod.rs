@@ -51,6 +51,22 @@ pub struct OptionDoc {
     pub help: &'static str,
 }
 
+impl OptionDoc {
+    pub const fn required(name: &'static str, kind: Kind, help: &'static str) -> Self {
+        OptionDoc { name, kind, required: true, default: None, help }
+    }
+
+    pub const fn optional(name: &'static str, kind: Kind, help: &'static str) -> Self {
+        OptionDoc { name, kind, required: false, default: None, help }
+    }
+
+    /// What it is if the owner writes nothing.
+    pub const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+}
+
 /// A DNS service or protocol.
 pub struct Provider {
     /// As in `option provider`.
@@ -96,6 +112,18 @@ pub fn failed(error: &NetError, change: bool) -> Outcome {
     } else {
         Outcome::TryLater(text)
     }
+}
+
+/// The outcomes of a call that filled in what it could; an error it ended with is the outcome of
+/// all the rest.
+pub fn settle(outcomes: Vec<Option<Outcome>>, end: Result<(), Outcome>) -> Vec<Outcome> {
+    let rest = match end {
+        Ok(()) => Outcome::Bug("no answer was found for this record".into()),
+        // What was not reached cannot be half done.
+        Err(Outcome::NotConfirmed(why)) => Outcome::TryLater(why),
+        Err(outcome) => outcome,
+    };
+    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| rest.clone())).collect()
 }
 
 /// "Too many requests": waits as long as the reply says (at least a second, at most a day),
