@@ -306,11 +306,9 @@ impl Talk<'_> {
             )),
             Fault::BadTime(theirs) => {
                 let ours = self.net.wall_clock();
-                let theirs = theirs.map_or("another time".into(), utc);
-                let ours_text = utc(ours);
-                let mut text = format!(
-                    "the clocks differ: {server} has {theirs}, this router has {ours_text}"
-                );
+                let (theirs, here) = (theirs.map_or("another time".into(), utc), utc(ours));
+                let mut text =
+                    format!("the clocks differ: {server} has {theirs}, this router has {here}");
                 text.push_str(if ours < CLOCK_UNSET {
                     "; the router's clock was never set, check its NTP"
                 } else {
@@ -373,7 +371,7 @@ impl Talk<'_> {
                 }
             }
         }
-        // The same message again: an update that came twice says what it said once.
+        // The same message again: an update that comes twice changes nothing more.
         self.exchange(&request, DnsTransport::Tcp, tcp).map_err(|mut error| {
             error.sent |= sent;
             error
