@@ -4,7 +4,7 @@
 use super::*;
 use crate::model::account::Setting;
 use crate::model::secret::Secret;
-pub use crate::wire::update::lab::{NOW, SECRET, answer};
+pub use crate::wire::update::lab::{NOW, SECRET, answer, answer_with};
 use crate::world::{DnsTransport, HttpRequest};
 use serde_json::Value;
 use std::collections::BTreeMap;

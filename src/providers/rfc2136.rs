@@ -98,8 +98,7 @@ fn publish(net: &mut dyn Net, account: &Account, wants: &[Want]) -> Vec<Outcome>
 }
 
 fn key(account: &Account) -> Result<Option<Key>, String> {
-    let secret = account.secret("key_secret");
-    let (name, secret) = match (account.text("key_name"), secret) {
+    let (name, secret) = match (account.text("key_name"), account.secret("key_secret")) {
         (None, None) => return Ok(None),
         (Some(name), Some(secret)) => (name, secret),
         (None, _) => return Err(format!("account '{}': key_secret needs key_name", account.id)),
@@ -131,20 +130,20 @@ impl Talk<'_> {
             }
             let ttl = match want.ttl {
                 Some(ttl) => ttl,
-                None if reads => match self.look(want)? {
+                None if !reads => NEW_TTL,
+                None => match self.look(want)? {
+                    Seen::Ttl(ttl) => ttl,
+                    Seen::New => NEW_TTL,
                     Seen::Right => {
                         outcomes[at] = Some(Outcome::AlreadyRight);
                         continue;
                     }
-                    Seen::Ttl(ttl) => ttl,
-                    Seen::New => NEW_TTL,
                     Seen::Silence => {
                         // An update does not wait for an answer more than once.
                         reads = false;
                         NEW_TTL
                     }
                 },
-                None => NEW_TTL,
             };
             items.push(Item { at, want, ttl });
         }
@@ -242,15 +241,16 @@ impl Talk<'_> {
             )));
         }
         let unsigned = reply.proof == Proof::Unsigned;
+        let proven = matches!(reply.proof, Proof::Signed | Proof::NoKey);
         let which = match items {
             [item] => format!("{} of {}", item.want.family.record_type(), item.want.fqdn),
             _ => format!("some of {} records", items.len()),
         };
         match reply.rcode {
-            0 if unsigned => all(Outcome::NotConfirmed(format!(
+            0 if proven => Ok(()),
+            0 => all(Outcome::NotConfirmed(format!(
                 "could not confirm the change: {server} answers without a signature"
             ))),
-            0 => Ok(()),
             1 => all(Outcome::Bug(format!("{server} could not read our update (FORMERR)"))),
             2 => all(Outcome::TryLater(format!("{server} had a failure of its own (SERVFAIL)"))),
             4 => all(Outcome::FixConfig(format!(
@@ -306,16 +306,9 @@ impl Talk<'_> {
             )),
             Fault::BadTime(theirs) => {
                 let ours = self.net.wall_clock();
-                let mut text = match theirs {
-                    Some(theirs) => format!(
-                        "the clocks differ: {server} has {}, this router has {}",
-                        utc(theirs),
-                        utc(ours)
-                    ),
-                    None => {
-                        format!("{server} has another time than this router, {}", utc(ours))
-                    }
-                };
+                let (theirs, here) = (theirs.map_or("another time".into(), utc), utc(ours));
+                let mut text =
+                    format!("the clocks differ: {server} has {theirs}, this router has {here}");
                 text.push_str(if ours < CLOCK_UNSET {
                     "; the router's clock was never set, check its NTP"
                 } else {
@@ -378,7 +371,7 @@ impl Talk<'_> {
                 }
             }
         }
-        // The same message again: an update that came twice says what it said once.
+        // The same message again: an update that comes twice changes nothing more.
         self.exchange(&request, DnsTransport::Tcp, tcp).map_err(|mut error| {
             error.sent |= sent;
             error
@@ -429,24 +422,6 @@ fn set(items: &[Item<'_>], outcomes: &mut [Option<Outcome>], outcome: &Outcome) 
     }
 }
 
-/// Seconds since 1970 as `2026-11-23 10:00:00 UTC`.
-fn utc(seconds: u64) -> String {
-    // Days since 0000-03-01, so that the leap day ends a year. 48 bits of seconds fit easily.
-    let seconds = seconds & 0xFFFF_FFFF_FFFF;
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = match month {
-        0..10 => (era * 400 + year, month + 3),
-        _ => (era * 400 + year + 1, month - 9),
-    };
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{date:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
 #[cfg(test)]
 mod tests {
     use super::fake::*;
@@ -492,6 +467,17 @@ mod tests {
             "NotConfirmed: could not confirm the change: ns answers without a signature"
         );
         assert_eq!(says(keyless(), false), "Updated");
+        let (got, _) = run(&keyed(), HOME, |sent, _, _| {
+            let mut reply = answer(sent, Rcode::NOERROR, true);
+            let mac = reply.len() - 7;
+            reply[mac] ^= 1;
+            Ok(reply)
+        });
+        assert_eq!(
+            got,
+            "NotConfirmed: could not confirm the change: the answer of ns is not signed as it \
+             should be with key 'Lab-key.'"
+        );
     }
 
     #[test]
@@ -643,6 +629,36 @@ mod tests {
         }
     }
 
+    /// The TTL an update sends, `None` if none is sent, after a look that found `found`.
+    fn ttl_after(aa: bool, signed: bool, found: &'static [[u8; 4]]) -> Option<u16> {
+        let ttl = std::rc::Rc::new(std::cell::Cell::new(None));
+        let seen = ttl.clone();
+        run(&keyed(), "home.example.test 203.0.113.9", move |sent, _, _| {
+            if is_update(sent) {
+                let at = sent.windows(4).position(|part| part == [203, 0, 113, 9]).unwrap();
+                // The low half of the TTL, before the length.
+                seen.set(Some(u16::from_be_bytes([sent[at - 4], sent[at - 3]])));
+                return Ok(answer(sent, Rcode::NOERROR, true));
+            }
+            let mut reply = answer_with(sent, Rcode::NOERROR, signed, found);
+            reply[2] &= if aa { 0xff } else { !4 };
+            Ok(reply)
+        });
+        ttl.get()
+    }
+
+    #[test]
+    fn what_a_look_is_good_for() {
+        let (right, other): (&[[u8; 4]], &[[u8; 4]]) = (&[[203, 0, 113, 9]], &[[192, 0, 2, 1]]);
+        assert_eq!(ttl_after(true, true, right), None);
+        assert_eq!(ttl_after(true, true, other), Some(1234));
+        assert_eq!(ttl_after(true, true, &[]), Some(60));
+        // Nobody vouches that it is right; its TTL is still the best guess.
+        assert_eq!(ttl_after(true, false, right), Some(1234));
+        // From a cache: what is left of the TTL is not the TTL.
+        assert_eq!(ttl_after(false, false, other), Some(60));
+    }
+
     #[test]
     fn a_hundred_names_are_one_message() {
         let mut fake = Fake::new();
@@ -678,15 +694,5 @@ mod tests {
             let got = publish(&mut Fake::new(), &account(&PROVIDER, &all), &[want(HOME)]);
             assert_eq!(show(&got[0]), text);
         }
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(utc(951_782_399), "2000-02-28 23:59:59 UTC");
-        assert_eq!(utc(951_782_400), "2000-02-29 00:00:00 UTC");
-        assert_eq!(utc(NOW), "2026-11-23 10:00:00 UTC");
-        assert_eq!(utc(CLOCK_UNSET), "2024-01-01 00:00:00 UTC");
-        assert!(!utc(u64::MAX).is_empty());
     }
 }

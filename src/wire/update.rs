@@ -357,6 +357,11 @@ pub(crate) mod lab {
 
     /// What a server that holds the key `lab-key` answers; signed if the request is and it shall be.
     pub fn answer(request: &[u8], rcode: Rcode, signed: bool) -> Vec<u8> {
+        answer_with(request, rcode, signed, &[])
+    }
+
+    /// The same for a query that finds these addresses, with a TTL of 1234.
+    pub fn answer_with(request: &[u8], rcode: Rcode, signed: bool, found: &[[u8; 4]]) -> Vec<u8> {
         let mut request = Message::from_octets(request.to_vec()).unwrap();
         let key = domain::tsig::Key::new(
             Algorithm::Sha256,
@@ -368,7 +373,12 @@ pub(crate) mod lab {
         .unwrap();
         let now = Time48::from_u64(NOW);
         let transaction = ServerTransaction::request(&&key, &mut request, now).unwrap();
-        let reply = MessageBuilder::new_vec().start_answer(&request, rcode).unwrap();
+        let mut reply = MessageBuilder::new_vec().start_answer(&request, rcode).unwrap();
+        reply.header_mut().set_aa(true);
+        for ip in found {
+            let owner = request.sole_question().unwrap().into_qname();
+            reply.push((owner, 1234, A::from_octets(ip[0], ip[1], ip[2], ip[3]))).unwrap();
+        }
         let mut reply = reply.additional();
         reply.header_mut().set_opcode(request.header().opcode());
         if let (Some(transaction), true) = (transaction, signed) {
