@@ -59,7 +59,8 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
         push(&mut out, "      why: ", &decision.why);
         if let Some(trouble) = happened.map(|event| event.outcome.text()).filter(|t| !t.is_empty())
         {
-            push(&mut out, "      but: ", &format!("section '{}': {trouble}", name.section));
+            let text = format!("account '{}': {trouble}", name.account);
+            push(&mut out, "      but: ", &text);
         }
     }
     out
