@@ -94,12 +94,8 @@ fn ask(
 ) -> Answer {
     let now = sys.now();
     let services = lookup::services(&config.lookup, family);
-    let pick = lookup::pick(
-        &services,
-        &|url| journal.services.get(url).copied(),
-        now,
-        config.lookup.agree,
-    );
+    let free = |url: &str| journal.services.get(&(url.to_string(), family)).copied();
+    let pick = lookup::pick(&services, &free, now, config.lookup.agree);
     if pick.ask.is_empty() {
         return match pick.earliest {
             Some(at) => Answer::TooSoon(at),
@@ -111,19 +107,33 @@ fn ask(
     }
     // Noted before they are asked: a crash in the middle must not ask them again at once.
     for service in &pick.ask {
-        journal.services.insert(service.url.clone(), now);
+        let key = (service.url.clone(), family);
+        journal.services.insert(key, now + service.min_interval);
     }
     save(sys, journal);
     sys.progress(&format!("asking which {family} address the Internet sees"));
-    let asked = lookup::ask(sys, &config.lookup, &pick.ask, family, device, &config.assume_public);
+    let question = lookup::Question {
+        family,
+        device,
+        ca_file: config.lookup.ca_file.as_deref(),
+        allow_http: config.lookup.allow_http,
+        agree: config.lookup.agree,
+        assume_public: &config.assume_public,
+    };
+    let mut touched = Vec::new();
+    let asked = lookup::ask(sys, &pick.ask, &question, &mut |url| touched.push(url.to_string()));
     for (url, answer) in &asked.answers {
         debug!("lookup {url}: {answer:?}");
     }
-    // Services that were not needed are free again.
+    // Services that were not needed are free again; those that want a longer rest get it.
     for service in &pick.ask {
-        if !asked.answers.iter().any(|(url, _)| *url == service.url) {
-            journal.services.remove(&service.url);
+        if !touched.contains(&service.url) {
+            journal.services.remove(&(service.url.clone(), family));
         }
+    }
+    for (url, rest) in asked.wait {
+        let free = journal.services.entry((url, family)).or_default();
+        *free = (now + rest).max(*free);
     }
     match asked.verdict {
         Known::Known(ip) => Answer::Known(ip),

@@ -7,7 +7,7 @@
 
 use crate::choose::{self, Choice};
 use crate::journal::{Calls, Journal, Moment, RecordKey};
-use crate::model::address::{self, class};
+use crate::model::address::{Kind, class};
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::name::{Family, Name, SharedLine};
@@ -97,10 +97,7 @@ fn record(
     let known = journal.record(&key(name, family), fingerprint);
     let published = known.map(|record| &record.confirmed[..]).unwrap_or_default();
 
-    let as_it_is = name.shared_line == SharedLine::Wan;
-    let usable = |ip: IpAddr| {
-        address::is_global(ip, &config.assume_public) || (as_it_is && address::is_unicast_host(ip))
-    };
+    let usable = |ip: IpAddr| choose::allowed(ip, name.shared_line, &config.assume_public);
     let (addresses, why) = match choose::choose(&wan.addresses, family, published, &usable) {
         Choice::Use(ip, why) => (vec![ip], format!("{} on {device}: {why}", is_what(ip))),
         Choice::None(rejected) => {
@@ -180,7 +177,7 @@ fn not_before(calls: &Calls, min_interval: Duration, changed: bool) -> Moment {
 /// Can packets of this family leave here at all? IPv6 needs more than a link-local address;
 /// IPv4 may need none (464XLAT), but then only a default route says so.
 fn worth_asking(wan: &Wan) -> bool {
-    wan.addresses.iter().any(|address| address::is_unicast_host(address.ip))
+    wan.addresses.iter().any(|address| class(address.ip).kind.fits_a_record())
         || (wan.family == Family::Ipv4
             && !matches!(wan.device, Known::Known(Some((_, Because::Config)))))
 }
@@ -215,7 +212,8 @@ fn is_what(ip: IpAddr) -> String {
 /// Some address is there that only its class keeps from being published.
 fn shared(rejected: &[(IpAddr, choose::Reject)]) -> bool {
     rejected.iter().any(|(ip, _)| {
-        !class(*ip).global && address::is_unicast_host(*ip) && !address::is_unique_local(*ip)
+        let class = class(*ip);
+        !class.global && class.kind.fits_a_record() && class.kind != Kind::UniqueLocal
     })
 }
 
@@ -255,5 +253,230 @@ pub fn because(because: &Because) -> String {
         Because::Config => "the config names it".into(),
         Because::Netifd(network) => format!("default route of network '{network}'"),
         Because::KernelRoute => "the kernel sends Internet traffic this way".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Outside, Record};
+    use crate::model::account::Account;
+    use crate::model::config::{Config, Lookup};
+    use crate::model::outcome::Outcome;
+    use crate::model::wan::Address;
+
+    const NOW: Moment = Duration::from_secs(1000);
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// One name, `home`, at one account, `mine`.
+    fn config(provider: &str, shared_line: SharedLine) -> Config {
+        Config {
+            enabled: true,
+            log_level: log::LevelFilter::Info,
+            journal: String::new(),
+            journal_copy: None,
+            assume_public: Vec::new(),
+            coalesce: Duration::ZERO,
+            lookup: Lookup {
+                services: Vec::new(),
+                agree: 2,
+                interval: Duration::from_secs(300),
+                ca_file: None,
+                allow_http: false,
+            },
+            accounts: vec![Account {
+                id: "mine".into(),
+                provider: provider.into(),
+                options: Default::default(),
+                fingerprint: 1,
+                wan: None,
+                ca_file: None,
+                allow_http: false,
+            }],
+            names: vec![Name {
+                section: "home".into(),
+                fqdn: "home.example.org".into(),
+                account: "mine".into(),
+                wan: None,
+                families: vec![Family::Ipv4],
+                ttl: None,
+                shared_line,
+                fingerprint: 2,
+            }],
+        }
+    }
+
+    fn view(device: Known<Option<&str>>, addresses: &[&str]) -> WanView {
+        let address = |text: &&str| Address {
+            ip: ip(text),
+            prefix_len: 24,
+            flags: Address::PERMANENT,
+            preferred: None,
+            valid: None,
+        };
+        let device = match device {
+            Known::Known(device) => {
+                Known::Known(device.map(|device| (device.to_string(), Because::KernelRoute)))
+            }
+            Known::Unknown(why) => Known::Unknown(why),
+        };
+        let addresses = addresses.iter().map(address).collect();
+        WanView { wans: vec![Wan { asked: None, family: Family::Ipv4, device, addresses }] }
+    }
+
+    fn one(view: &WanView, journal: &Journal, config: &Config) -> Decision {
+        let mut decisions = decide(view, journal, config, NOW);
+        assert_eq!(decisions.len(), 1);
+        decisions.remove(0)
+    }
+
+    fn eth(addresses: &[&str]) -> WanView {
+        view(Known::Known(Some("eth1")), addresses)
+    }
+
+    fn confirmed(config: &Config, address: &str) -> Journal {
+        let mut journal = Journal::default();
+        let key = key(&config.names[0], Family::Ipv4);
+        let fingerprint = fingerprint(config, &config.names[0]);
+        journal.before("mine", NOW / 2, [(key.clone(), fingerprint, &[ip(address)][..])]);
+        journal.after("mine", NOW / 2, 0, [(&key, &Outcome::Updated)]);
+        journal
+    }
+
+    #[test]
+    fn a_public_address_is_published_at_once() {
+        let config = config("cloudflare", SharedLine::Skip);
+        let decision = one(&eth(&["93.184.7.20"]), &Journal::default(), &config);
+        assert_eq!(decision.step, Step::Publish(vec![ip("93.184.7.20")]));
+        assert_eq!(decision.why, "93.184.7.20 on eth1: the only address that may be published");
+    }
+
+    #[test]
+    fn what_is_confirmed_is_left_alone() {
+        let config = config("cloudflare", SharedLine::Skip);
+        let journal = confirmed(&config, "93.184.7.20");
+        let decision = one(&eth(&["93.184.7.20"]), &journal, &config);
+        assert_eq!(decision.step, Step::Right(vec![ip("93.184.7.20")]));
+        assert_eq!(decision.again, None, "only a change can matter");
+        let decision = one(&eth(&["93.184.7.21"]), &journal, &config);
+        assert_eq!(decision.step, Step::Publish(vec![ip("93.184.7.21")]));
+    }
+
+    #[test]
+    fn an_unknown_wan_changes_nothing() {
+        let config = config("cloudflare", SharedLine::Outside);
+        for device in [Known::unknown("the kernel did not answer"), Known::Known(None)] {
+            let known = matches!(device, Known::Known(_));
+            let decision = one(&view(device, &[]), &Journal::default(), &config);
+            let want = if known { Step::Absent } else { Step::Unknown };
+            assert_eq!(decision.step, want);
+        }
+    }
+
+    #[test]
+    fn a_shared_address_follows_the_owners_policy() {
+        let journal = Journal::default();
+        let cgnat = eth(&["100.64.7.9"]);
+        let decision = one(&cgnat, &journal, &config("cloudflare", SharedLine::Skip));
+        assert_eq!(decision.step, Step::Skip);
+        for part in ["100.64.7.9", "Shared Address Space", "RFC 6598", "section 'home'"] {
+            assert!(decision.why.contains(part), "{}", decision.why);
+        }
+        let decision = one(&cgnat, &journal, &config("hosts", SharedLine::Wan));
+        assert_eq!(decision.step, Step::Publish(vec![ip("100.64.7.9")]));
+        let decision = one(&cgnat, &journal, &config("cloudflare", SharedLine::Outside));
+        assert_eq!(decision.step, Step::Ask(Some("eth1".into())));
+    }
+
+    #[test]
+    fn an_outside_answer_belongs_to_the_address_it_was_asked_from() {
+        let config = config("cloudflare", SharedLine::Outside);
+        let mut journal = Journal::default();
+        let outside = Outside {
+            seen_from: vec![ip("100.64.7.9")],
+            answer: Some(ip("93.184.7.20")),
+            next: NOW + Duration::from_secs(60),
+            ..Outside::default()
+        };
+        journal.outside.insert((String::new(), Family::Ipv4), outside);
+        let decision = one(&eth(&["100.64.7.9"]), &journal, &config);
+        assert_eq!(decision.step, Step::Publish(vec![ip("93.184.7.20")]));
+        assert_eq!(decision.again, Some(NOW + Duration::from_secs(60)));
+        let decision = one(&eth(&["100.64.7.10"]), &journal, &config);
+        assert_eq!(decision.step, Step::Ask(Some("eth1".into())), "it is another line now");
+    }
+
+    #[test]
+    fn failed_lookups_change_nothing_and_name_the_next_look() {
+        let config = config("cloudflare", SharedLine::Outside);
+        let mut journal = confirmed(&config, "93.184.7.20");
+        let outside = Outside {
+            seen_from: vec![ip("100.64.7.9")],
+            trouble: "services disagree".into(),
+            next: NOW + Duration::from_secs(30),
+            ..Outside::default()
+        };
+        journal.outside.insert((String::new(), Family::Ipv4), outside);
+        let decision = one(&eth(&["100.64.7.9"]), &journal, &config);
+        assert_eq!(decision.step, Step::Unknown);
+        assert_eq!(decision.again, Some(NOW + Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_latch_holds_until_the_sections_change() {
+        let mut config = config("cloudflare", SharedLine::Skip);
+        let mut journal = confirmed(&config, "93.184.7.20");
+        let key = key(&config.names[0], Family::Ipv4);
+        journal.after("mine", NOW, 0, [(&key, &Outcome::FixConfig("bad token".into()))]);
+        let decision = one(&eth(&["93.184.7.21"]), &journal, &config);
+        assert_eq!((decision.step, decision.again), (Step::Latched, None));
+        config.accounts[0].fingerprint = 7;
+        let decision = one(&eth(&["93.184.7.21"]), &journal, &config);
+        assert_eq!(decision.step, Step::Publish(vec![ip("93.184.7.21")]));
+    }
+
+    #[test]
+    fn waits_of_the_provider_are_never_shortened_ours_are_for_a_new_address() {
+        let calls = |not_before: u64, backoff: u64| Calls {
+            last: Some(Duration::from_secs(990)),
+            failures: 3,
+            not_before: Duration::from_secs(not_before),
+            backoff_until: Duration::from_secs(backoff),
+        };
+        let five = Duration::from_secs(5);
+        let until = |calls: Calls, changed| not_before(&calls, five, changed).as_secs();
+        assert_eq!(until(calls(0, 0), false), 995, "the provider's interval");
+        assert_eq!(until(calls(0, 1500), false), 1500, "our backoff");
+        assert_eq!(until(calls(0, 1500), true), 1000, "a new address: ten seconds");
+        assert_eq!(until(calls(1800, 1500), true), 1800, "the provider's word");
+        assert_eq!(not_before(&Calls::default(), five, false), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_wait_says_until_when() {
+        let config = config("cloudflare", SharedLine::Skip);
+        let mut journal = Journal::default();
+        let key = key(&config.names[0], Family::Ipv4);
+        let fingerprint = fingerprint(&config, &config.names[0]);
+        journal.before("mine", NOW, [(key.clone(), fingerprint, &[ip("93.184.7.20")][..])]);
+        journal.after("mine", NOW, 0, [(&key, &Outcome::TryLater("no answer".into()))]);
+        let decision = one(&eth(&["93.184.7.20"]), &journal, &config);
+        assert_eq!(decision.step, Step::Wait(vec![ip("93.184.7.20")]));
+        assert_eq!(decision.why, "no answer");
+        assert_eq!(decision.again, Some(NOW + Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_record_of_other_sections_is_no_memory() {
+        let config = config("cloudflare", SharedLine::Skip);
+        let mut journal = confirmed(&config, "93.184.7.20");
+        for record in journal.records.values_mut() {
+            *record = Record { fingerprint: 99, ..record.clone() };
+        }
+        let decision = one(&eth(&["93.184.7.20"]), &journal, &config);
+        assert_eq!(decision.step, Step::Publish(vec![ip("93.184.7.20")]));
     }
 }

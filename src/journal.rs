@@ -79,8 +79,8 @@ pub struct Journal {
     pub records: BTreeMap<RecordKey, Record>,
     pub calls: BTreeMap<String, Calls>,
     pub outside: BTreeMap<OutsideKey, Outside>,
-    /// When each lookup service was last asked, by URL.
-    pub services: BTreeMap<String, Moment>,
+    /// From when on a lookup service may be asked again, by URL and family.
+    pub services: BTreeMap<(String, Family), Moment>,
 }
 
 impl Journal {
@@ -215,8 +215,8 @@ impl Journal {
                 escape(&outside.trouble)
             );
         }
-        for (url, asked) in &self.services {
-            let _ = writeln!(out, "service {}\tasked={}", escape(url), millis(*asked));
+        for ((url, family), free) in &self.services {
+            let _ = writeln!(out, "service {}\t{family}\tfree={}", escape(url), millis(*free));
         }
         let sum = checksum(out.as_bytes());
         let _ = writeln!(out, "end {sum:016x}");
@@ -296,8 +296,9 @@ impl Journal {
                 };
                 self.outside.insert((wan.clone(), parse_family(family)?), outside);
             }
-            ("service", [url]) => {
-                self.services.insert(url.clone(), clock.past(field("asked")));
+            ("service", [url, family]) => {
+                let key = (url.clone(), parse_family(family)?);
+                self.services.insert(key, clock.future(field("free")));
             }
             _ => return None,
         }
@@ -418,7 +419,7 @@ mod tests {
         journal.before("lab", NOW, [(other.clone(), 9, &[ip("2001:db8::1")][..])]);
         journal.after("lab", NOW, 0, [(&other, &bad)]);
         journal.calls.get_mut("lab").unwrap().not_before = NOW + Duration::from_secs(60);
-        journal.services.insert("https://a.example/ip?x=1".into(), NOW);
+        journal.services.insert(("https://a.example/ip?x=1".into(), Family::Ipv4), NOW);
         journal.outside.insert(
             (String::new(), Family::Ipv4),
             Outside { answer: Some(ip("198.51.100.1")), next: NOW * 2, ..Outside::default() },
@@ -478,7 +479,8 @@ mod tests {
         let read = Journal::from_text(text.as_bytes(), "boot-b", early).unwrap();
         assert_eq!(read.calls["lab"].not_before, early + Duration::from_secs(60));
         assert_eq!(read.calls["lab"].last, Some(early));
-        assert_eq!(read.services["https://a.example/ip?x=1"], early);
+        let service = ("https://a.example/ip?x=1".to_string(), Family::Ipv4);
+        assert_eq!(read.services[&service], early);
     }
 
     #[test]

@@ -1,10 +1,95 @@
-//! reachd keeps a router reachable by name, and proves it port by port.
+//! reachd keeps a router reachable by name: it reads the WAN address from the kernel, decides
+//! what each name should hold, and publishes that at the owner's DNS service.
+//!
+//! This text is the map. It names what stands where, what may call what, and what is absent on
+//! purpose. A test (`tests/layers.rs`) reads `src/` and fails where the code says otherwise.
+//!
+//! # The flow
+//!
+//! ```text
+//! Event -> observe -> WanView -> decide(view, journal, config, now) -> [Decision]
+//!       -> act (lookups, providers) -> [Happened] -> journal -> saved
+//! ```
+//!
+//! One process, one thread, one `poll` over rtnetlink, a signalfd and a timeout. The loop is
+//! [`agent::Agent::run`]; `once` and `why` are one turn of it.
+//!
+//! # The rooms
+//!
+//! | room | what it does | what it leaves to others |
+//! |---|---|---|
+//! | [`model`] | plain values in the field's words | everything else |
+//! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
+//! | [`parse`] | text or bytes in, facts out (UCI, netifd) | meaning |
+//! | [`wire`] | message formats without sockets (rtnetlink, DNS, UPDATE with TSIG, DER) | sending |
+//! | [`lookup`] | which services tell our outside address, reading and weighing their answers | when to ask |
+//! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
+//! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
+//! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
+//! | [`choose`] | which of a link's addresses may be published | policy |
+//! | [`observe`] | one look at the router: WAN devices and addresses | deciding |
+//! | [`decide`] | what to do for each record, and why | doing it |
+//! | [`act`] | carries out decisions, notes what happened | when |
+//! | [`agent`] | the loop | all of the above |
+//! | [`render`] | text for people, JSON for programs | facts |
+//! | [`cli`] | what may be typed | doing it |
+//! | [`sys`] | sockets, TLS, netlink, signals, files, programs, clocks | meaning |
+//!
+//! Calls point down only, in this order:
+//! `main, cli -> render -> agent -> act -> observe, decide -> config, choose, journal -> providers,
+//! lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
+//! `world`, implements the two traits, and only `main` names it.
+//!
+//! # Invariants
+//!
+//! 1. **Only `sys` touches the world.** ureq, rustls, nix, pnet, sockets, files, programs and the
+//!    clocks appear there and nowhere else. Time, addresses and chance are arguments.
+//! 2. **Unknown never deletes, overwrites or passes.** A failed look leaves every record alone;
+//!    nothing in this crate deletes a record because something could not be seen.
+//! 3. **The bell and the look.** Kernel notifications carry no state: they only ring. Every round
+//!    starts from a fresh dump, so a lost message (ENOBUFS) is one more ring.
+//! 4. **Calls are noted before they are made.** The journal knows of a call before the provider
+//!    does, so that no crash loop can call more often than a provider's `min_interval` and our
+//!    backoff allow. Waits survive restarts; after a reboot they start again, never shorter.
+//! 5. **An error is named by what happens next** ([`model::outcome::Outcome`]). Permanent ones are
+//!    latched to a fingerprint of the sections they belong to; the daemon idles on them.
+//! 6. **One deadline, one size limit, one device, one family for each outside call**, and TERM
+//!    ends it at once. There are no threads; nothing resolves names behind our back.
+//! 7. **A secret is a [`model::secret::Secret`] from the parser on**: never in argv, Debug, logs,
+//!    errors or the journal.
+//! 8. **TLS is verified, always.** There is no switch.
+//! 9. **Providers read before they change**, change only what differs, and keep what the owner
+//!    set: TTL, proxied, comment, tags, other values, the other family.
+//! 10. **Absent on purpose**: async, channels, own threads, regular expressions, a listening
+//!     socket, shells, `Serialize` on model types, a switch to weaken TLS.
+//!
+//! # Where this differs from the first design
+//!
+//! - The rtnetlink subscription is a bell only (invariant 3); the design had changes applied to a
+//!   view. Fresh dumps cost about 0.2 ms and cannot go stale.
+//! - The traits live in [`world`] rather than in `sys`, so that providers and lookups never name
+//!   `sys`.
+//! - Backoff belongs to the account, latches to the record: a service that is down fails for all
+//!   its names, and their retries stay one batch.
+//! - The loop's timer is the poll's own timeout instead of a timerfd: one descriptor less, and
+//!   the moments it waits for are read from CLOCK_BOOTTIME all the same.
+//!
+//! # To add a provider
+//!
+//! One file in `src/providers/` with `pub const PROVIDER`, one line in [`providers::ALL`], its
+//! exchanges in `tests/providers/ID/`. The option table in `PROVIDER` is what the config checks
+//! and what `reachd providers ID` shows.
+
+#![forbid(unsafe_code)]
 
 pub mod act;
 pub mod agent;
+pub mod choose;
 pub mod cli;
+pub mod config;
 pub mod decide;
 pub mod journal;
+pub mod lookup;
 pub mod model;
 pub mod observe;
 pub mod parse;

@@ -9,7 +9,7 @@ use reachd::model::known::Known;
 use reachd::providers;
 use reachd::render::{json, text};
 use reachd::sys::{self, World};
-use reachd::world::{Net, Sys};
+use reachd::world::Sys;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -172,9 +172,10 @@ fn verdict(config: &Config, round: &Round) -> u8 {
         return BLIND;
     }
     let failed = round.happened.iter().any(|happened| !happened.outcome.is_right())
-        || round.decisions.iter().any(|decision| {
-            matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_))
-        });
+        || round
+            .decisions
+            .iter()
+            .any(|decision| matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_)));
     let right = |name: usize| {
         round.happened.iter().any(|happened| happened.name == name && happened.outcome.is_right())
             || round

@@ -42,6 +42,10 @@ pub struct Lookup {
     pub agree: usize,
     /// How often to ask while an outside address is published; default 5 min.
     pub interval: Duration,
+    /// PEM file of trust roots for these services instead of the system's bundle.
+    pub ca_file: Option<String>,
+    /// http:// services are accepted.
+    pub allow_http: bool,
 }
 
 /// One service that tells the caller's address.

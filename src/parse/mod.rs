@@ -1,3 +1,4 @@
 //! Text or bytes in, facts out. Pure; nothing here fails as a whole without saying why.
 
 pub mod netifd;
+pub mod uci;

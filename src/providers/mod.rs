@@ -8,12 +8,15 @@
 use crate::model::account::Account;
 use crate::model::name::{Family, Want};
 use crate::model::outcome::Outcome;
-use crate::world::Net;
+use crate::world::{HttpReply, Net, NetError, NetErrorKind, Via};
 use std::time::Duration;
 
 pub mod cloudflare;
 pub mod hosts;
 pub mod rfc2136;
+
+#[cfg(test)]
+mod fake;
 
 /// Every provider, in the order `reachd providers` shows them.
 pub const ALL: &[Provider] = &[cloudflare::PROVIDER, hosts::PROVIDER, rfc2136::PROVIDER];
@@ -67,4 +70,121 @@ pub struct Provider {
 /// The provider with this id.
 pub fn find(id: &str) -> Option<&'static Provider> {
     ALL.iter().find(|provider| provider.id == id)
+}
+
+/// How the calls of this account leave the router. Where `account.wan` is given it must be a
+/// device by now: whoever calls `publish` puts it in place of a logical network's name. A name
+/// that is no device fails closed.
+pub fn via(account: &Account) -> Via {
+    Via {
+        device: account.wan.clone(),
+        ca_file: account.ca_file.clone(),
+        allow_http: account.allow_http,
+        ..Via::default()
+    }
+}
+
+/// What a failed call means for a record: `change` when the call would have changed something.
+pub fn failed(error: &NetError, change: bool) -> Outcome {
+    let text = match error.kind {
+        NetErrorKind::Config => return Outcome::FixConfig(error.text.clone()),
+        NetErrorKind::Interrupted => "interrupted".to_string(),
+        _ => error.text.clone(),
+    };
+    if change && error.sent {
+        Outcome::NotConfirmed(format!("could not confirm the change: {text}"))
+    } else {
+        Outcome::TryLater(text)
+    }
+}
+
+/// "Too many requests": waits as long as the reply says (at least a second, at most a day),
+/// or `unsaid` if it does not say.
+pub fn wait(reply: &HttpReply, unsaid: Duration, why: String) -> Outcome {
+    let after = reply.retry_after().unwrap_or(unsaid);
+    Outcome::WaitUntil {
+        after: after.clamp(Duration::from_secs(1), Duration::from_secs(86_400)),
+        why,
+    }
+}
+
+/// Foreign words made fit for a message: one line, not long, without the secret should the
+/// other side have sent it back.
+pub fn quote(text: &str, secret: &str) -> String {
+    const LONGEST: usize = 160;
+    let hidden;
+    let text = if !secret.is_empty() && text.contains(secret) {
+        hidden = text.replace(secret, "(secret)");
+        &hidden
+    } else {
+        text
+    };
+    let mut line: String =
+        text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        line.push_str("...");
+    }
+    line
+}
+
+/// Text as one component of an URL (RFC 3986 2.1).
+pub fn percent(text: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte as char);
+        } else {
+            out.push('%');
+            out.push(HEX[usize::from(byte >> 4)] as char);
+            out.push(HEX[usize::from(byte & 15)] as char);
+        }
+    }
+    out
+}
+
+/// `fqdn` is `zone` or lies below it. Case does not matter.
+pub fn in_zone(fqdn: &str, zone: &str) -> bool {
+    let (fqdn, zone) = (fqdn.as_bytes(), zone.as_bytes());
+    let Some(head) = fqdn.len().checked_sub(zone.len()) else { return false };
+    fqdn[head..].eq_ignore_ascii_case(zone) && (head == 0 || fqdn[head - 1] == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_below_a_zone() {
+        assert!(in_zone("home.Example.test", "example.TEST"));
+        assert!(in_zone("example.test", "example.test"));
+        assert!(!in_zone("badexample.test", "example.test"));
+        assert!(!in_zone("test", "example.test"));
+    }
+
+    #[test]
+    fn foreign_words_are_short_and_hold_no_secret() {
+        assert_eq!(quote("token abc is\r\nbad", "abc"), "token (secret) is  bad");
+        assert_eq!(quote(&"x".repeat(500), "abc").len(), 163);
+        assert_eq!(quote("as it is", ""), "as it is");
+    }
+
+    #[test]
+    fn a_wait_is_kept_within_a_day() {
+        let mut reply = HttpReply::default();
+        let after = |reply: &HttpReply| match wait(reply, Duration::from_secs(300), String::new()) {
+            Outcome::WaitUntil { after, .. } => after.as_secs(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(after(&reply), 300);
+        for (said, kept) in [("0", 1), ("42", 42), ("99999999999", 86_400), ("soon", 300)] {
+            reply.headers = vec![("retry-after".into(), said.into())];
+            assert_eq!(after(&reply), kept);
+        }
+    }
+
+    #[test]
+    fn url_components() {
+        assert_eq!(percent("*.a_b.example"), "%2A.a_b.example");
+    }
 }

@@ -22,7 +22,8 @@ pub fn status(agent: &Agent, now: Moment) -> String {
             });
             let mut put = |key: &str, value: Value| record[key] = value;
             if let Some(known) = known {
-                let confirmed: Vec<String> = known.confirmed.iter().map(IpAddr::to_string).collect();
+                let confirmed: Vec<String> =
+                    known.confirmed.iter().map(IpAddr::to_string).collect();
                 if !confirmed.is_empty() {
                     let ago = now.saturating_sub(known.confirmed_at).as_secs();
                     put("confirmed_seconds_ago", ago.into());

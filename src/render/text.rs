@@ -36,7 +36,8 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
                 (false, true) => "taken as public by option assume_public",
                 (false, false) => "not globally reachable",
             };
-            let rfc = if class.rfc.is_empty() { String::new() } else { format!(" ({})", class.rfc) };
+            let rfc =
+                if class.rfc.is_empty() { String::new() } else { format!(" ({})", class.rfc) };
             let text = format!("{}  {}{rfc}, {reach}", address.ip, class.name);
             push(&mut out, "          ", &text);
         }
@@ -54,7 +55,8 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
         let record = format!("  {} {}: ", name.fqdn, decision.family.record_type());
         push(&mut out, &record, &what(config, decision, happened, now));
         push(&mut out, "      why: ", &decision.why);
-        if let Some(trouble) = happened.map(|event| event.outcome.text()).filter(|t| !t.is_empty()) {
+        if let Some(trouble) = happened.map(|event| event.outcome.text()).filter(|t| !t.is_empty())
+        {
             push(&mut out, "      but: ", &format!("section '{}': {trouble}", name.section));
         }
     }
@@ -98,7 +100,10 @@ pub fn status(agent: &Agent, now: Moment) -> String {
                 None => "nothing published yet".into(),
                 Some(known) => match &known.latch {
                     Some(latch) => {
-                        format!("section '{}': {latch}; not tried again until the config changes", name.section)
+                        format!(
+                            "section '{}': {latch}; not tried again until the config changes",
+                            name.section
+                        )
                     }
                     None if known.confirmed.is_empty() && known.trouble.is_empty() => {
                         "not confirmed yet".into()
@@ -163,13 +168,20 @@ pub fn provider(provider: &Provider) -> String {
             Kind::OneOf(words) => format!(" (one of: {})", words.join(" ")),
             _ => String::new(),
         };
-        push(&mut out, &format!("    {:<14} ", option.name), &format!("{kind}{}{also}", option.help));
+        push(
+            &mut out,
+            &format!("    {:<14} ", option.name),
+            &format!("{kind}{}{also}", option.help),
+        );
     }
     out.push_str("  example:\n");
-    let _ = writeln!(out, "    config account 'mine'\n            option provider '{}'", provider.id);
+    let _ =
+        writeln!(out, "    config account 'mine'\n            option provider '{}'", provider.id);
     for option in provider.options.iter().filter(|option| option.required) {
         let (name, value) = match option.kind {
-            Kind::Secret => (format!("{}_file", option.name), format!("/etc/reachd/{}", option.name)),
+            Kind::Secret => {
+                (format!("{}_file", option.name), format!("/etc/reachd/{}", option.name))
+            }
             Kind::HostPort => (option.name.into(), "192.0.2.53".into()),
             Kind::Domain => (option.name.into(), "example.org".into()),
             Kind::Url => (option.name.into(), "https://dns.example/api".into()),

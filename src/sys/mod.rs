@@ -2,8 +2,18 @@
 //! It looks and it does; what that means is decided elsewhere.
 
 pub mod clock;
+pub mod dns;
 pub mod events;
+pub mod files;
+pub mod http;
 pub mod log;
 pub mod netlink;
+pub mod resolve;
+pub mod router;
 pub mod signals;
+pub mod socket;
+pub mod tls;
 pub mod ubus;
+pub mod world;
+
+pub use world::World;

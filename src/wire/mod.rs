@@ -1,3 +1,6 @@
 //! Message formats without sockets: bytes in, values out, and back.
 
+pub mod der;
+pub mod dns;
 pub mod rtnetlink;
+pub mod update;

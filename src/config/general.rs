@@ -1,0 +1,146 @@
+//! `config reachd` and `config lookup`: the daemon's own options and where it asks for the
+//! outside address.
+
+use super::part::Part;
+use super::value;
+use crate::model::address::Prefix;
+use crate::model::config::{Config, Lookup, Service};
+use crate::parse::uci::quoted;
+use std::time::Duration;
+
+/// What holds where the owner wrote nothing.
+pub(super) fn defaults() -> Config {
+    Config {
+        enabled: true,
+        log_level: log::LevelFilter::Info,
+        journal: "/var/run/reachd/journal".into(),
+        journal_copy: None,
+        assume_public: Vec::new(),
+        coalesce: Duration::from_millis(200),
+        lookup: Lookup {
+            services: Vec::new(),
+            agree: 2,
+            interval: Duration::from_secs(300),
+            ca_file: None,
+            allow_http: false,
+        },
+        accounts: Vec::new(),
+        names: Vec::new(),
+    }
+}
+
+const MAIN: [&str; 6] =
+    ["enabled", "log_level", "journal", "journal_copy", "assume_public", "coalesce"];
+
+const LEVELS: [(&str, log::LevelFilter); 4] = [
+    ("error", log::LevelFilter::Error),
+    ("warn", log::LevelFilter::Warn),
+    ("info", log::LevelFilter::Info),
+    ("debug", log::LevelFilter::Debug),
+];
+
+pub(super) fn read_main(part: &mut Part, config: &mut Config) {
+    part.only(&MAIN);
+    config.enabled = part.boolean("enabled", true);
+    let level = part.word("log_level", &LEVELS.map(|(word, _)| word));
+    if let Some((_, level)) = level.and_then(|index| LEVELS.get(index)) {
+        config.log_level = *level;
+    }
+    if let Some(path) = part.path("journal") {
+        config.journal = path;
+    }
+    config.journal_copy = part.path("journal_copy");
+    if config.journal_copy.as_ref() == Some(&config.journal) {
+        let text = "is the journal itself: the copy needs a file of its own, on flash";
+        part.error(part.line_of("journal_copy"), Some("journal_copy"), text);
+    }
+    for (line, text) in part.texts("assume_public") {
+        match Prefix::parse(text) {
+            Some(prefix) => config.assume_public.push(prefix),
+            None => {
+                let text = [&quoted(text.as_bytes()), " is not a prefix like 203.0.113.0/24"];
+                part.error(line, Some("assume_public"), text.concat());
+            }
+        }
+    }
+    if let Some(millis) = part.number("coalesce", 0, 60_000, "milliseconds") {
+        config.coalesce = Duration::from_millis(millis.into());
+    }
+}
+
+const LOOKUP: [&str; 5] = ["url", "agree", "interval", "ca_file", "allow_http"];
+
+/// No service in it: the owner listed none, and the built-in ones hold.
+pub(super) fn read_lookup(part: &mut Part) -> Lookup {
+    part.only(&LOOKUP);
+    let mut lookup = defaults().lookup;
+    lookup.allow_http = part.boolean("allow_http", false);
+    lookup.ca_file = part.path("ca_file");
+    if let Some(seconds) = part.number("interval", 60, 86_400, "seconds") {
+        lookup.interval = Duration::from_secs(seconds.into());
+    }
+    if let Some(agree) = part.number("agree", 1, 10, "services") {
+        lookup.agree = agree as usize;
+    }
+    let listed = part.texts("url");
+    let mut wrong = false;
+    for (line, text) in &listed {
+        match service(text, lookup.allow_http) {
+            Ok(service) => {
+                if text.starts_with("http:") {
+                    let text = "is not encrypted: anyone on the way can make up the answer";
+                    part.warning(*line, Some("url"), text);
+                }
+                lookup.services.push(service);
+            }
+            Err(text) => {
+                wrong = true;
+                part.error(*line, Some("url"), text);
+            }
+        }
+    }
+    let mut operators: Vec<&str> = lookup.services.iter().map(|s| s.operator.as_str()).collect();
+    operators.sort_unstable();
+    operators.dedup();
+    if !listed.is_empty() && !wrong && operators.len() < lookup.agree {
+        let (line, option) = match part.section.option("agree") {
+            Some(agree) => (agree.line, "agree"),
+            None => (part.line_of("url"), "url"),
+        };
+        let text = format!(
+            "{} independent services must agree, but those listed are run by {} ({}): list more, \
+             or set option agree '{}'",
+            lookup.agree,
+            operators.len(),
+            operators.join(", "),
+            operators.len()
+        );
+        part.error(line, Some(option), text);
+    }
+    lookup
+}
+
+/// A service by its URL alone.
+fn service(text: &str, allow_http: bool) -> Result<Service, String> {
+    let later = ["stun:", "dns:", "gateway:"];
+    if let Some(scheme) = later.iter().find(|scheme| text.starts_with(**scheme)) {
+        return Err(
+            [scheme, " comes in a later version: list an https:// service for now"].concat()
+        );
+    }
+    let url = value::url(text)?;
+    if !url.secure && !allow_http {
+        return Err(
+            "is not encrypted, so anyone on the way can make up the answer: use https://, \
+                    or set option allow_http '1' in a lab"
+                .into(),
+        );
+    }
+    Ok(Service {
+        url: text.into(),
+        operator: url.operator(),
+        families: url.families(),
+        // Nobody told us their wish; one a minute is what the strictest of the known ones bears.
+        min_interval: Duration::from_secs(60),
+    })
+}

@@ -1,0 +1,172 @@
+//! `config name`: one DNS name, who holds it, and which addresses it should have.
+
+use super::account::Seen;
+use super::part::Part;
+use super::value;
+use crate::model::account::Account;
+use crate::model::name::{Family, Name, SharedLine};
+use crate::parse::uci::quoted;
+use crate::providers::Provider;
+
+const OPTIONS: [&str; 8] =
+    ["enabled", "fqdn", "account", "wan", "family", "ttl", "shared_line", "host"];
+
+const SHARED_LINE: [(&str, SharedLine); 3] =
+    [("skip", SharedLine::Skip), ("outside", SharedLine::Outside), ("wan", SharedLine::Wan)];
+
+/// The account sections of the file.
+pub(super) struct Accounts<'a> {
+    /// All of them.
+    pub known: &'a [Seen<'a>],
+    /// Those without errors.
+    pub read: &'a [Account],
+}
+
+/// No name: it is disabled, or there were errors. A disabled one is not looked at further.
+pub(super) fn read(part: &mut Part, accounts: &Accounts, before: &[Name]) -> Option<Name> {
+    if !part.boolean("enabled", true) {
+        return None;
+    }
+    part.only(&OPTIONS);
+    let account = account(part, accounts);
+    let fqdn = fqdn(part, account, accounts);
+    let families = families(part, account.and_then(|account| account.provider));
+    let ttl = part.number("ttl", 1, 604_800, "seconds");
+    let shared_line = part.word("shared_line", &SHARED_LINE.map(|(word, _)| word));
+    let shared_line = shared_line.and_then(|index| SHARED_LINE.get(index));
+    let wan = part.network("wan");
+    if let Some(host) = part.section.option("host") {
+        let text =
+            "comes in a later version, remove it for now: the name follows the router itself";
+        part.error(host.line, Some("host"), text);
+    }
+    let (account, fqdn) = (account?, fqdn?);
+    let mut name = Name {
+        section: part.id.clone(),
+        fqdn,
+        account: account.id.clone(),
+        wan,
+        families,
+        ttl,
+        shared_line: shared_line.map_or(SharedLine::Skip, |(_, policy)| *policy),
+        fingerprint: 0,
+    };
+    name.fingerprint = fingerprint(&name);
+    let twin = |other: &&Name| other.fqdn == name.fqdn && other.account == name.account;
+    if let Some(twin) = before.iter().find(twin) {
+        let text = [
+            "section '",
+            &twin.section,
+            "' keeps ",
+            &name.fqdn,
+            " in the same account \
+             already: remove one of the two",
+        ];
+        part.error(part.line_of("fqdn"), Some("fqdn"), text.concat());
+        return None;
+    }
+    if !account.enabled {
+        let text = ["account '", &account.id, "' is disabled, so this name is left alone"];
+        part.warning(part.line_of("account"), Some("account"), text.concat());
+        return None;
+    }
+    Some(name)
+}
+
+fn account<'a>(part: &mut Part, accounts: &Accounts<'a>) -> Option<&'a Seen<'a>> {
+    let ids: Vec<&str> = accounts.known.iter().map(|known| known.id.as_str()).collect();
+    let ids: Vec<&str> = ids.into_iter().filter(|id| !id.is_empty()).collect();
+    if part.section.option("account").is_none() {
+        let text = ["is missing: it says who holds this name", &value::hint("", &ids)];
+        part.missing("account", text.concat());
+        return None;
+    }
+    let id = part.text("account")?;
+    let found = accounts.known.iter().find(|known| known.id == id);
+    if found.is_none() {
+        let hint = match ids.as_slice() {
+            [] => [": add a section config account ", &quoted(id.as_bytes())].concat(),
+            _ => value::hint(id, &ids),
+        };
+        let text = ["there is no section config account ", &quoted(id.as_bytes()), &hint].concat();
+        part.error(part.line_of("account"), Some("account"), text);
+    }
+    found
+}
+
+fn fqdn(part: &mut Part, account: Option<&Seen>, accounts: &Accounts) -> Option<String> {
+    if part.section.option("fqdn").is_none() {
+        part.missing("fqdn", "is missing: the full name to keep, like home.example.org");
+        return None;
+    }
+    let text = part.text("fqdn")?;
+    let checked = value::domain(text, true);
+    let fqdn = part.take("fqdn", checked)?;
+    let account = account?;
+    let line = part.line_of("fqdn");
+    let public = account.provider.is_some_and(|provider| !provider.local);
+    if public && !fqdn.contains('.') {
+        let text =
+            [&quoted(fqdn.as_bytes()), " has no dot: write the full name, like home.example.org"];
+        part.error(line, Some("fqdn"), text.concat());
+        return None;
+    }
+    // Any provider that takes a zone takes it to be the zone of the account's names.
+    let zone = accounts.read.iter().find(|read| read.id == account.id);
+    if let Some(zone) = zone.and_then(|account| account.text("zone")) {
+        let inside =
+            fqdn.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        if !inside {
+            let text = [
+                &quoted(fqdn.as_bytes()),
+                " is not inside ",
+                zone,
+                ", the zone of account '",
+                &account.id,
+                "'",
+            ];
+            part.error(line, Some("fqdn"), text.concat());
+            return None;
+        }
+    }
+    Some(fqdn)
+}
+
+/// As listed, or all that the provider has.
+fn families(part: &mut Part, provider: Option<&Provider>) -> Vec<Family> {
+    let mut families = Vec::new();
+    let has = provider.map_or(&Family::BOTH[..], |provider| provider.families);
+    for (line, text) in part.texts("family") {
+        match value::word(text, &["ipv4", "ipv6"]) {
+            Ok(index) => {
+                let family = if index == 0 { Family::Ipv4 } else { Family::Ipv6 };
+                if !has.contains(&family) {
+                    let id = provider.map_or("", |provider| provider.id);
+                    let text =
+                        ["provider '", id, "' holds no ", text, " addresses: remove this one"];
+                    part.error(line, Some("family"), text.concat());
+                } else if families.contains(&family) {
+                    part.warning(line, Some("family"), [text, " is listed twice"].concat());
+                } else {
+                    families.push(family);
+                }
+            }
+            Err(text) => part.error(line, Some("family"), text),
+        }
+    }
+    if families.is_empty() { has.to_vec() } else { families }
+}
+
+fn fingerprint(name: &Name) -> u64 {
+    let families: String = name.families.iter().map(|family| family.record_type()).collect();
+    let ttl = name.ttl.map(|ttl| ttl.to_string()).unwrap_or_default();
+    let shared_line = SHARED_LINE.iter().find(|(_, policy)| *policy == name.shared_line);
+    value::fingerprint(&[
+        &name.fqdn,
+        &name.account,
+        name.wan.as_deref().unwrap_or(""),
+        &families,
+        &ttl,
+        shared_line.map_or("", |(word, _)| word),
+    ])
+}

@@ -1,0 +1,158 @@
+//! DNS messages over UDP and TCP (RFC 1035 4.2): one out, one in. What they mean is for others.
+
+use super::socket::{error, ready, tcp, udp, would_block};
+use crate::world::{DnsTransport, NetError, NetErrorKind};
+use nix::poll::PollFlags;
+use ring::rand::{SecureRandom, SystemRandom};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+
+/// Largest reply by UDP: EDNS never promised more than this here.
+const LONGEST_UDP: usize = 4096;
+
+/// An id that cannot be guessed.
+pub fn id() -> u16 {
+    random() as u16
+}
+
+/// A random number from the kernel.
+pub fn random() -> u64 {
+    let mut bytes = [0; 8];
+    // Only a kernel without any random source fails; then ids are guessable, nothing else.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
+/// Sends `message` and returns the first reply that `read` takes. `read` sees replies from that
+/// server alone, with the id that was asked.
+pub fn exchange<T>(
+    server: SocketAddr,
+    message: &[u8],
+    over: DnsTransport,
+    device: Option<&str>,
+    until: Instant,
+    read: &dyn Fn(&[u8]) -> Option<T>,
+) -> Result<T, NetError> {
+    match over {
+        DnsTransport::Udp => by_udp(server, message, device, until, read),
+        DnsTransport::Tcp => by_tcp(server, message, device, until, read),
+    }
+}
+
+fn by_udp<T>(
+    server: SocketAddr,
+    message: &[u8],
+    device: Option<&str>,
+    until: Instant,
+    read: &dyn Fn(&[u8]) -> Option<T>,
+) -> Result<T, NetError> {
+    let socket = udp(server, device)?;
+    let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
+    let mut buffer = vec![0; LONGEST_UDP];
+    let mut garbage = false;
+    // The request and one resend. A lost datagram is common; a third one would be impatience.
+    for turn_until in [half, until] {
+        socket.send(message).map_err(|error| broken(&error, false))?;
+        loop {
+            match socket.recv(&mut buffer) {
+                Ok(len) => {
+                    let reply = &buffer[..len];
+                    if reply.get(..2) == message.get(..2)
+                        && reply.get(2).is_some_and(|b| b & 0x80 != 0)
+                    {
+                        match read(reply) {
+                            Some(value) => return Ok(value),
+                            None => garbage = true,
+                        }
+                    }
+                }
+                Err(error) if would_block(&error) => {
+                    match ready(&socket, PollFlags::POLLIN, turn_until) {
+                        Ok(()) => {}
+                        Err(error) if error.kind == NetErrorKind::Deadline => break,
+                        Err(error) => return Err(NetError { sent: true, ..error }),
+                    }
+                }
+                Err(error) => return Err(broken(&error, true)),
+            }
+        }
+    }
+    let (kind, text) = match garbage {
+        true => (NetErrorKind::Garbage, "what it answered could not be read"),
+        false => (NetErrorKind::Deadline, "no answer in time"),
+    };
+    Err(NetError { kind, text: text.into(), sent: true })
+}
+
+fn by_tcp<T>(
+    server: SocketAddr,
+    message: &[u8],
+    device: Option<&str>,
+    until: Instant,
+    read: &dyn Fn(&[u8]) -> Option<T>,
+) -> Result<T, NetError> {
+    let len = u16::try_from(message.len())
+        .map_err(|_| error(NetErrorKind::Config, "the message is too long for DNS".into()))?;
+    let mut stream = tcp(server, device, until)?;
+    let mut framed = len.to_be_bytes().to_vec();
+    framed.extend_from_slice(message);
+    write(&mut stream, &framed, until)?;
+    let mut head = [0; 2];
+    fill(&mut stream, &mut head, until)?;
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(head))];
+    fill(&mut stream, &mut reply, until)?;
+    let fits = reply.get(..2) == message.get(..2);
+    fits.then(|| read(&reply)).flatten().ok_or(NetError {
+        kind: NetErrorKind::Garbage,
+        text: "what it answered could not be read".into(),
+        sent: true,
+    })
+}
+
+fn write(stream: &mut TcpStream, mut bytes: &[u8], until: Instant) -> Result<(), NetError> {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
+            Err(error) if would_block(&error) => {
+                ready(&*stream, PollFlags::POLLOUT, until).map_err(sent)?;
+            }
+            Err(error) => return Err(broken(&error, true)),
+        }
+    }
+    Ok(())
+}
+
+fn fill(stream: &mut TcpStream, mut buffer: &mut [u8], until: Instant) -> Result<(), NetError> {
+    while !buffer.is_empty() {
+        match stream.read(buffer) {
+            Ok(0) => {
+                let text = "the connection was closed before the answer".to_string();
+                return Err(NetError { kind: NetErrorKind::Cut, text, sent: true });
+            }
+            Ok(len) => buffer = &mut buffer[len..],
+            Err(error) if would_block(&error) => {
+                ready(&*stream, PollFlags::POLLIN, until).map_err(sent)?;
+            }
+            Err(error) => return Err(broken(&error, true)),
+        }
+    }
+    Ok(())
+}
+
+fn sent(error: NetError) -> NetError {
+    NetError { sent: true, ..error }
+}
+
+fn broken(error: &std::io::Error, sent: bool) -> NetError {
+    let (kind, text) = match error.kind() {
+        // The answer to a datagram that nobody wanted (ICMP port unreachable).
+        std::io::ErrorKind::ConnectionRefused => {
+            (NetErrorKind::Connect, "nobody listens there".into())
+        }
+        std::io::ErrorKind::NetworkUnreachable => (NetErrorKind::Connect, "no route to it".into()),
+        _ => (NetErrorKind::Cut, format!("the connection broke: {error}")),
+    };
+    let sent = sent && kind != NetErrorKind::Connect;
+    NetError { kind, text, sent }
+}

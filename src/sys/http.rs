@@ -1,0 +1,403 @@
+//! HTTP/1.1 by ureq over our own lines: bound to a device and a family, ended by one deadline or
+//! a signal, verified by `tls`, resolved by `resolve`. Statuses and bodies are for others.
+//!
+//! ureq asks the resolver, then the connector, then moves bytes through the [`Line`]. Its own
+//! errors are too coarse for an owner, so whoever fails first leaves the real reason in
+//! [`Call`], which the caller reads.
+
+use super::resolve::Resolver as Names;
+use super::socket::{self, error, ready, would_block};
+use super::{clock, tls};
+use crate::model::name::Family;
+use crate::world::{HttpReply, HttpRequest, NetError, NetErrorKind, Via};
+use nix::poll::PollFlags;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
+use ureq::{Agent, Error};
+
+/// A name with more addresses than this is tried no further.
+const TRIES: u32 = 4;
+
+/// Requests with the same way out, sharing connections.
+#[derive(Debug)]
+pub struct Session {
+    device: Option<String>,
+    family: Option<Family>,
+    ca_file: Option<String>,
+    agent: Agent,
+    call: Arc<Mutex<Call>>,
+}
+
+/// What the running call may use and what became of it.
+#[derive(Debug)]
+struct Call {
+    until: Instant,
+    /// Request bytes have left.
+    sent: bool,
+    failed: Option<NetError>,
+}
+
+impl Session {
+    pub fn new(via: &Via, names: &Names) -> Session {
+        let call = Call { until: Instant::now(), sent: false, failed: None };
+        let call = Arc::new(Mutex::new(call));
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .user_agent(concat!("reachd/", env!("CARGO_PKG_VERSION")))
+            .max_response_header_size(16 * 1024)
+            .input_buffer_size(16 * 1024)
+            .output_buffer_size(16 * 1024)
+            .max_idle_connections(1)
+            .build();
+        let way = Way { device: via.device.clone(), family: via.family, call: call.clone() };
+        let lines = Lines { way: way.clone(), ca_file: via.ca_file.clone(), tls: OnceLock::new() };
+        let names = Resolving { names: names.clone(), way };
+        Session {
+            device: via.device.clone(),
+            family: via.family,
+            ca_file: via.ca_file.clone(),
+            agent: Agent::with_parts(config, lines, names),
+            call,
+        }
+    }
+
+    /// Another call may use this session's connections.
+    pub fn fits(&self, via: &Via) -> bool {
+        self.device == via.device && self.family == via.family && self.ca_file == via.ca_file
+    }
+
+    pub fn request(&self, request: &HttpRequest, via: &Via) -> Result<HttpReply, NetError> {
+        let host = host(&request.url, via.allow_http)?;
+        *lock(&self.call) =
+            Call { until: Instant::now() + via.deadline, sent: false, failed: None };
+        self.transfer(request, via.max_body).map_err(|failed| {
+            let mut call = lock(&self.call);
+            let mut told = call.failed.take().unwrap_or_else(|| say(failed, via.max_body));
+            told.sent = call.sent;
+            // The host once: what the resolver and the connector say names it already.
+            if !told.text.contains(&host) {
+                told.text = format!("{host}: {}", told.text);
+            }
+            told
+        })
+    }
+
+    fn transfer(&self, request: &HttpRequest, max_body: usize) -> Result<HttpReply, Error> {
+        let mut head =
+            ureq::http::Request::builder().method(request.method).uri(request.url.as_str());
+        for (name, value) in &request.headers {
+            head = head.header(*name, value);
+        }
+        let response = match &request.body {
+            Some(body) => self.agent.run(head.body(&body[..])?)?,
+            None => self.agent.run(head.body(())?)?,
+        };
+        let mut reply = HttpReply { status: response.status().as_u16(), ..HttpReply::default() };
+        for (name, value) in response.headers() {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            reply.headers.push((name.as_str().to_string(), value));
+        }
+        let mut body = response.into_body();
+        // One more than allowed, to tell "just fits" from "too long".
+        body.as_reader().take(max_body as u64 + 1).read_to_end(&mut reply.body)?;
+        if reply.body.len() > max_body {
+            return Err(Error::BodyExceedsLimit(max_body as u64));
+        }
+        Ok(reply)
+    }
+}
+
+/// The host of an URL that may be asked; never its userinfo, path or query.
+fn host(url: &str, allow_http: bool) -> Result<String, NetError> {
+    let wrong = |text: String| Err(error(NetErrorKind::Config, text));
+    let Ok(uri) = url.parse::<Uri>() else {
+        return wrong("that is no URL".into());
+    };
+    let Some(host) = uri.host().filter(|host| !host.is_empty()) else {
+        return wrong("the URL names no host".into());
+    };
+    match uri.scheme_str() {
+        Some("https") => Ok(host.to_string()),
+        Some("http") if allow_http => Ok(host.to_string()),
+        Some("http") => wrong(format!(
+            "{host} is asked by http://, which anybody on the way can read and change; use \
+             https://, or set option allow_http '1'"
+        )),
+        _ => wrong(format!("the URL for {host} begins with neither https:// nor http://")),
+    }
+}
+
+/// What ureq found wrong by itself: the reply's form.
+fn say(failed: Error, max_body: usize) -> NetError {
+    let (kind, text) = match failed {
+        Error::BodyExceedsLimit(_) => {
+            (NetErrorKind::TooLarge, format!("its answer is longer than {} KiB", max_body / 1024))
+        }
+        Error::LargeResponseHeader(..) => {
+            (NetErrorKind::TooLarge, "its answer begins with too many headers".into())
+        }
+        Error::Http(_) | Error::BadUri(_) => {
+            (NetErrorKind::Config, "the request cannot be written as HTTP".into())
+        }
+        Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            (NetErrorKind::Cut, "the connection was closed before the answer was complete".into())
+        }
+        Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(_) => (NetErrorKind::Garbage, "its answer is not HTTP".into()),
+            None => (NetErrorKind::Cut, format!("the connection broke: {error}")),
+        },
+        Error::BodyStalled => (NetErrorKind::Deadline, "no answer in time".into()),
+        _ => (NetErrorKind::Garbage, "its answer is not HTTP".into()),
+    };
+    error(kind, text)
+}
+
+/// The way out that resolver and connector share.
+#[derive(Clone, Debug)]
+struct Way {
+    device: Option<String>,
+    family: Option<Family>,
+    call: Arc<Mutex<Call>>,
+}
+
+impl Way {
+    fn until(&self) -> Instant {
+        lock(&self.call).until
+    }
+
+    /// Leaves the reason for the caller, and gives ureq something to stop with.
+    fn fail(&self, why: NetError) -> Error {
+        let text = why.text.clone();
+        lock(&self.call).failed.get_or_insert(why);
+        Error::Io(io::Error::other(text))
+    }
+}
+
+#[derive(Debug)]
+struct Resolving {
+    names: Names,
+    way: Way,
+}
+
+impl Resolver for Resolving {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let Way { device, family, .. } = &self.way;
+        let host = uri.host().unwrap_or_default();
+        let port =
+            uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+        let found = self
+            .names
+            .resolve(host, *family, device.as_deref(), self.way.until())
+            .map_err(|why| self.way.fail(why))?;
+        let mut addresses = self.empty();
+        for ip in found.into_iter().take(TRIES as usize) {
+            addresses.push(SocketAddr::new(ip, port));
+        }
+        Ok(addresses)
+    }
+}
+
+#[derive(Debug)]
+struct Lines {
+    way: Way,
+    ca_file: Option<String>,
+    tls: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Connector for Lines {
+    type Out = Line;
+
+    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, Error> {
+        let host = details.uri.host().unwrap_or_default();
+        let raw = self.reach(host, &details.addrs)?;
+        let tls = match details.needs_tls() {
+            true => Some(self.secure(host)?),
+            false => None,
+        };
+        let config = details.config;
+        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
+        let mut line = Line { raw, tls: tls.map(Box::new), buffers };
+        line.handshake(host)?;
+        Ok(Some(line))
+    }
+}
+
+impl Lines {
+    /// The first address that takes a connection. Each but the last gets a part of the time only,
+    /// so that a broken family does not use up the deadline.
+    fn reach(&self, host: &str, addresses: &[SocketAddr]) -> Result<Raw, Error> {
+        let mut left = addresses.len() as u32;
+        let mut last = error(NetErrorKind::Connect, "it has no address".into());
+        for address in addresses {
+            let until = self.way.until();
+            let share = until.saturating_duration_since(Instant::now()) / left.max(1);
+            left = left.saturating_sub(1);
+            match socket::tcp(*address, self.way.device.as_deref(), Instant::now() + share) {
+                Ok(stream) => return Ok(Raw { stream, way: self.way.clone() }),
+                Err(why) => {
+                    let stop = why.kind == NetErrorKind::Interrupted;
+                    let at = match host.parse::<IpAddr>() {
+                        Ok(_) => address.to_string(),
+                        Err(_) => format!("{host} ({address})"),
+                    };
+                    let text = format!("could not connect to {at}: {}", why.text);
+                    last = NetError { text, ..why };
+                    if stop {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(self.way.fail(last))
+    }
+
+    fn secure(&self, host: &str) -> Result<ClientConnection, Error> {
+        let wrong = |text: String| self.way.fail(error(NetErrorKind::Tls, text));
+        if self.tls.get().is_none() {
+            let config = tls::config(self.ca_file.as_deref()).map_err(wrong)?;
+            let _ = self.tls.set(config);
+        }
+        let Some(config) = self.tls.get() else { return Err(wrong("no TLS".into())) };
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_string();
+        let name = ServerName::try_from(bare)
+            .map_err(|_| wrong(format!("{host} is no name that a certificate can have")))?;
+        ClientConnection::new(config.clone(), name)
+            .map_err(|why| wrong(tls::say(&why, clock::wall()).1))
+    }
+}
+
+/// One connection, with or without TLS.
+struct Line {
+    raw: Raw,
+    tls: Option<Box<ClientConnection>>,
+    buffers: LazyBuffers,
+}
+
+/// The socket as a blocking stream: waits for readiness, the deadline or a signal.
+#[derive(Debug)]
+struct Raw {
+    stream: TcpStream,
+    way: Way,
+}
+
+impl Line {
+    fn handshake(&mut self, host: &str) -> Result<(), Error> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        while tls.is_handshaking() {
+            if let Err(broken) = tls.complete_io(&mut self.raw) {
+                return Err(self.raw.way.fail(say_tls(&broken, host)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn say_tls(broken: &io::Error, host: &str) -> NetError {
+    match broken.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(why) => {
+            let (time, text) = tls::say(why, clock::wall());
+            let kind = if time { NetErrorKind::Clock } else { NetErrorKind::Tls };
+            error(kind, format!("could not trust {host}: {text}"))
+        }
+        None => error(NetErrorKind::Cut, format!("{host} broke off while TLS was set up")),
+    }
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Line({:?})", self.raw.stream)
+    }
+}
+
+impl Transport for Line {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
+        lock(&self.raw.way.call).sent = true;
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.raw).write_all(output)?,
+            None => self.raw.write_all(output)?,
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
+        let input = self.buffers.input_append_buf();
+        let amount = match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.raw).read(input)?,
+            None => self.raw.read(input)?,
+        };
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        // Anything to read on an idle connection is its end, or not HTTP.
+        let mut byte = [0];
+        matches!(self.raw.stream.peek(&mut byte), Err(error) if would_block(&error))
+    }
+
+    fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
+impl Raw {
+    fn wait(&self, interest: PollFlags) -> io::Result<()> {
+        ready(&self.stream, interest, self.way.until()).map_err(|why| {
+            let text = why.text.clone();
+            lock(&self.way.call).failed.get_or_insert(why);
+            // Not `Interrupted`: std would try again.
+            io::Error::other(text)
+        })
+    }
+}
+
+impl Read for Raw {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Asked first: a server that drips never blocks, and must not outlive the deadline.
+        self.wait(PollFlags::POLLIN)?;
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if would_block(&error) => self.wait(PollFlags::POLLIN)?,
+                result => return result,
+            }
+        }
+    }
+}
+
+impl Write for Raw {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.write(bytes) {
+                Err(error) if would_block(&error) => self.wait(PollFlags::POLLOUT)?,
+                result => return result,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn lock(call: &Mutex<Call>) -> std::sync::MutexGuard<'_, Call> {
+    // One thread: never poisoned, never waited for.
+    call.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,161 @@
+//! Names of servers to addresses: literals, /etc/hosts, then the nameservers of resolv.conf.
+//!
+//! The C library's resolver cannot be ended by a signal, knows no deadline and no device, so the
+//! few questions we have are asked here. Messages are `wire::dns`'s, datagrams `dns`'s.
+
+use super::{dns, files};
+use crate::model::name::Family;
+use crate::wire::dns::{Answer, answer, question};
+use crate::world::{DnsTransport, NetError, NetErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// Nameservers that are asked; more are ignored, as by resolv.conf(5).
+const SERVERS: usize = 3;
+
+/// Longest wait for one nameserver.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Where to look; tests have their own.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    pub resolv_conf: String,
+    pub hosts: String,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Resolver { resolv_conf: "/etc/resolv.conf".into(), hosts: "/etc/hosts".into() }
+    }
+}
+
+impl Resolver {
+    /// Addresses of `host`, not empty; IPv6 first where both are wanted and there.
+    pub fn resolve(
+        &self,
+        host: &str,
+        family: Option<Family>,
+        device: Option<&str>,
+        until: Instant,
+    ) -> Result<Vec<IpAddr>, NetError> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let wanted = |ip: &IpAddr| family.is_none_or(|family| Family::of(*ip) == family);
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return match wanted(&ip) {
+                true => Ok(vec![ip]),
+                false => failed(host, format!("it has no {} address", family_text(family))),
+            };
+        }
+        let mut found = self.from_hosts(host);
+        found.retain(wanted);
+        if found.is_empty() {
+            found = self.ask(host, family, device, until)?;
+        }
+        if found.is_empty() {
+            return failed(host, format!("it has no {} address", family_text(family)));
+        }
+        found.sort_by_key(IpAddr::is_ipv4);
+        Ok(found)
+    }
+
+    fn from_hosts(&self, host: &str) -> Vec<IpAddr> {
+        let Ok(Some(text)) = files::read(&self.hosts) else { return Vec::new() };
+        String::from_utf8_lossy(&text)
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split('#').next()?.split_whitespace();
+                let ip = words.next()?.parse().ok()?;
+                words.any(|name| name.eq_ignore_ascii_case(host)).then_some(ip)
+            })
+            .collect()
+    }
+
+    fn ask(
+        &self,
+        host: &str,
+        family: Option<Family>,
+        device: Option<&str>,
+        until: Instant,
+    ) -> Result<Vec<IpAddr>, NetError> {
+        let servers = self.servers();
+        if servers.is_empty() {
+            return failed(host, format!("{} names no nameserver", self.resolv_conf));
+        }
+        let families = family.map_or(Family::BOTH.to_vec(), |family| vec![family]);
+        let mut trouble = String::new();
+        for server in servers {
+            let mut found = Vec::new();
+            let mut answered = true;
+            for family in &families {
+                match one(host, *family, server, device, until) {
+                    Ok(Answer::Addresses(addresses)) => found.extend(addresses),
+                    Ok(Answer::NoSuchName) => return failed(host, "there is no such name".into()),
+                    Ok(Answer::Failed(why)) => {
+                        trouble = format!("{server} says {why}");
+                        answered = false;
+                    }
+                    Ok(Answer::Truncated) => {
+                        trouble = format!("{server} cuts its answers");
+                        answered = false;
+                    }
+                    Err(error) if error.kind == NetErrorKind::Interrupted => return Err(error),
+                    Err(error) => {
+                        trouble = format!("{server}: {error}");
+                        answered = false;
+                        // What does not answer one question does not answer the next.
+                        break;
+                    }
+                }
+            }
+            if answered || !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        failed(host, trouble)
+    }
+
+    fn servers(&self) -> Vec<SocketAddr> {
+        let Ok(Some(text)) = files::read(&self.resolv_conf) else { return Vec::new() };
+        String::from_utf8_lossy(&text)
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                (words.next() == Some("nameserver")).then(|| words.next())?
+            })
+            // A port is our own extension, for tests without root.
+            .filter_map(|word| {
+                word.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or(word.parse()).ok()
+            })
+            .take(SERVERS)
+            .collect()
+    }
+}
+
+fn one(
+    host: &str,
+    family: Family,
+    server: SocketAddr,
+    device: Option<&str>,
+    until: Instant,
+) -> Result<Answer, NetError> {
+    let Some(asked) = question(host, family, dns::id()) else {
+        return failed(host, "that is no domain name".into());
+    };
+    // A resolver on this machine (dnsmasq) is not behind the WAN device.
+    let device = device.filter(|_| !server.ip().is_loopback());
+    let until = until.min(Instant::now() + PATIENCE);
+    let read = |reply: &[u8]| answer(&asked, reply, family);
+    match dns::exchange(server, &asked, DnsTransport::Udp, device, until, &read)? {
+        Answer::Truncated => dns::exchange(server, &asked, DnsTransport::Tcp, device, until, &read),
+        answer => Ok(answer),
+    }
+}
+
+fn failed<T>(host: &str, why: String) -> Result<T, NetError> {
+    let text = format!("could not resolve {host}: {why}");
+    Err(NetError { kind: NetErrorKind::Resolve, text, sent: false })
+}
+
+fn family_text(family: Option<Family>) -> String {
+    family.map_or("IP".into(), |family| family.to_string())
+}

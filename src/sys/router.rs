@@ -1,0 +1,45 @@
+//! The router itself, as [`Sys`]: links, routes, netifd, clocks.
+
+use super::{World, clock, netlink, signals, ubus};
+use crate::model::name::Family;
+use crate::model::wan::Link;
+use crate::world::Sys;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+impl Sys for World {
+    fn links(&mut self) -> Result<Vec<Link>, String> {
+        netlink::links()
+    }
+
+    fn route_device(&mut self, family: Family) -> Result<Option<u32>, String> {
+        netlink::route_device(family)
+    }
+
+    fn netifd(&mut self) -> Option<Result<Vec<u8>, String>> {
+        ubus::interface_dump()
+    }
+
+    fn file_mode(&mut self, path: &str) -> Option<u32> {
+        std::fs::metadata(path).ok().map(|meta| meta.permissions().mode() & 0o7777)
+    }
+
+    fn progress(&mut self, what: &str) {
+        if self.progress && std::io::stderr().is_terminal() {
+            let _ = writeln!(std::io::stderr(), "{what} ...");
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        signals::stop()
+    }
+
+    fn now(&self) -> Duration {
+        clock::since_boot()
+    }
+
+    fn boot_id(&self) -> String {
+        clock::boot_id()
+    }
+}

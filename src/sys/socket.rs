@@ -1,0 +1,95 @@
+//! TCP and UDP sockets that never block: every wait ends at the call's deadline or on TERM/INT.
+
+use super::signals::{Waited, wait};
+use crate::world::{NetError, NetErrorKind};
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getsockopt, setsockopt, socket,
+    sockopt,
+};
+use std::ffi::OsString;
+use std::io;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Instant;
+
+pub fn error(kind: NetErrorKind, text: String) -> NetError {
+    NetError { kind, text, sent: false }
+}
+
+/// Waits, with the reason as an error.
+pub fn ready(fd: impl AsFd, interest: PollFlags, until: Instant) -> Result<(), NetError> {
+    match wait(fd.as_fd(), interest, until) {
+        Waited::Ready => Ok(()),
+        Waited::Deadline => Err(error(NetErrorKind::Deadline, "no answer in time".into())),
+        Waited::Stop => Err(error(NetErrorKind::Interrupted, "interrupted".into())),
+    }
+}
+
+/// A TCP connection to `to`, by `device` if given, failing closed.
+pub fn tcp(to: SocketAddr, device: Option<&str>, until: Instant) -> Result<TcpStream, NetError> {
+    let fd = open(SockType::Stream, to, device)?;
+    match connect(fd.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Ok(()) => {}
+        Err(Errno::EINPROGRESS | Errno::EINTR) => {
+            ready(&fd, PollFlags::POLLOUT, until)?;
+            let errno = getsockopt(&fd, sockopt::SocketError).unwrap_or(0);
+            if errno != 0 {
+                return Err(unreachable(Errno::from_raw(errno), device));
+            }
+        }
+        Err(errno) => return Err(unreachable(errno, device)),
+    }
+    let stream = TcpStream::from(fd);
+    // Requests are small and complete when they are written.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// A UDP socket that sends to and hears from `to` alone; the kernel picks a random port.
+pub fn udp(to: SocketAddr, device: Option<&str>) -> Result<UdpSocket, NetError> {
+    let fd = open(SockType::Datagram, to, device)?;
+    connect(fd.as_raw_fd(), &SockaddrStorage::from(to))
+        .map_err(|errno| unreachable(errno, device))?;
+    Ok(UdpSocket::from(fd))
+}
+
+fn open(kind: SockType, to: SocketAddr, device: Option<&str>) -> Result<OwnedFd, NetError> {
+    let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let fd = socket(family, kind, flags, None).map_err(|errno| unreachable(errno, None))?;
+    if let Some(device) = device {
+        setsockopt(&fd, sockopt::BindToDevice, &OsString::from(device))
+            .map_err(|errno| unbound(errno, device))?;
+    }
+    Ok(fd)
+}
+
+fn unbound(errno: Errno, device: &str) -> NetError {
+    let why = match errno {
+        Errno::ENODEV => "there is no such device now".to_string(),
+        Errno::EPERM => "this user may not (needs CAP_NET_RAW on this kernel)".to_string(),
+        errno => errno.desc().to_string(),
+    };
+    error(NetErrorKind::Connect, format!("could not bind to device {device}: {why}"))
+}
+
+fn unreachable(errno: Errno, device: Option<&str>) -> NetError {
+    let why = match errno {
+        Errno::ECONNREFUSED => "connection refused",
+        Errno::ENETUNREACH => "no route to it",
+        Errno::EHOSTUNREACH => "the host or the way to it is down",
+        Errno::ETIMEDOUT => "no answer",
+        Errno::EADDRNOTAVAIL => "no own address of this family",
+        Errno::EAFNOSUPPORT => "this machine has no such family",
+        errno => errno.desc(),
+    };
+    let by = device.map(|device| format!(" by {device}")).unwrap_or_default();
+    error(NetErrorKind::Connect, format!("{why}{by}"))
+}
+
+/// True for the errors of a non-blocking socket that mean: wait.
+pub fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

@@ -1,0 +1,183 @@
+//! The built binary, end to end, without root: what is typed, what is printed, the exit code.
+//! These machines differ (with or without a default route), so only what must hold on each is
+//! checked; the lab has the scenes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// An own directory for one test, gone afterwards.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Dir {
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Dir(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    fn reachd(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_reachd"))
+            .args(args)
+            .current_dir(&self.0)
+            .env_remove("SSL_CERT_FILE")
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+#[test]
+fn version_and_help() {
+    let dir = Dir::new("version");
+    let output = dir.reachd(&["--version"]);
+    assert_eq!(out(&output), format!("reachd {}\n", env!("CARGO_PKG_VERSION")));
+    let output = dir.reachd(&["--help"]);
+    assert!(out(&output).contains("Exit codes: 0 fine"), "{}", out(&output));
+    assert_eq!(code(&output), 0);
+}
+
+#[test]
+fn what_is_typed_wrong_exits_2() {
+    let dir = Dir::new("usage");
+    for args in [&["fly"][..], &[], &["run", "now"], &["providers", "nobody"]] {
+        let output = dir.reachd(args);
+        assert_eq!(code(&output), 2, "{args:?}");
+        assert!(err(&output).starts_with("reachd: "), "{}", err(&output));
+    }
+}
+
+#[test]
+fn a_missing_or_wrong_config_exits_2_and_says_where() {
+    let dir = Dir::new("config");
+    let output = dir.reachd(&["once", "-c", "nowhere"]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("there is no config nowhere"), "{}", err(&output));
+    let path = dir.write(
+        "bad",
+        "config account 'a'\n\toption provider 'cloudflar'\nconfig name 'n'\n\toption fqdn 'x.example.org'\n\toption account 'a'\n",
+    );
+    let output = dir.reachd(&["check-config", &path]);
+    assert_eq!(code(&output), 2);
+    let told = err(&output);
+    assert!(told.contains(&format!("{path}:2: section 'a', option 'provider'")), "{told}");
+    assert!(told.contains("did you mean 'cloudflare'?"), "{told}");
+}
+
+#[test]
+fn the_shipped_examples_are_fine() {
+    let dir = Dir::new("examples");
+    let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
+    let output = dir.reachd(&["check-config", quickstart]);
+    assert_eq!((code(&output), err(&output)), (0, String::new()));
+}
+
+/// The machine's loopback device is always there; `shared_line 'wan'` would take a private
+/// address, but 127.0.0.1 means nothing to anybody else and must be refused.
+#[test]
+fn loopback_is_never_published() {
+    let dir = Dir::new("loopback");
+    let config = dir.write(
+        "config",
+        "config reachd 'main'\n\toption journal 'journal'\n\
+         config account 'here'\n\toption provider 'hosts'\n\toption path 'hosts'\n\
+         config name 'home'\n\toption fqdn 'home.example.test'\n\toption account 'here'\n\
+         \toption wan 'lo'\n\toption shared_line 'wan'\n\tlist family 'ipv4'\n",
+    );
+    let output = dir.reachd(&["once", "-c", &config]);
+    assert_eq!(code(&output), 1, "{}{}", out(&output), err(&output));
+    assert!(out(&output).contains("127.0.0.1"), "{}", out(&output));
+    assert!(!Path::new(&dir.path("hosts")).exists());
+}
+
+#[test]
+fn quickstart_publishes_into_the_hosts_file_where_there_is_a_default_route() {
+    let dir = Dir::new("quickstart");
+    let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
+    let first = dir.reachd(&["once", "-c", quickstart]);
+    let text = out(&first);
+    assert!(text.contains("Seen on this machine") && text.contains("Decided"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let routed = text.contains("the kernel sends Internet traffic this way");
+    let hosts = fs::read_to_string(dir.path("target/quickstart/hosts")).unwrap_or_default();
+    if !routed || !text.contains("now ") {
+        assert_eq!(hosts, "", "nothing seen, nothing written: {text}");
+        eprintln!("SKIPPED: this machine has no default route with an address");
+        return;
+    }
+    assert_eq!(code(&first), 0, "{text}");
+    assert!(hosts.contains("home.example.test"), "{hosts}");
+    let second = out(&dir.reachd(&["once", "-c", quickstart]));
+    assert!(second.contains("already right"), "{second}");
+    let status = out(&dir.reachd(&["status", "-c", quickstart]));
+    assert!(status.contains("confirmed"), "{status}");
+    let json = out(&dir.reachd(&["status", "--json", "-c", quickstart]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["schema_version"], "1");
+    let mode = fs::metadata(dir.path("target/quickstart/journal")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_torn_journal_costs_a_recheck_and_says_so() {
+    let dir = Dir::new("torn");
+    let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
+    fs::create_dir_all(dir.path("target/quickstart")).unwrap();
+    for journal in [&b"reachd-journal 1\nboot x\nrec"[..], b"reachd-journal 9\n", b"\xff\x00", b""]
+    {
+        fs::write(dir.path("target/quickstart/journal"), journal).unwrap();
+        let output = dir.reachd(&["once", "-v", "-c", quickstart]);
+        assert!(matches!(code(&output), 0 | 1), "{}{}", out(&output), err(&output));
+        assert!(err(&output).contains("is not used: it"), "{}", err(&output));
+    }
+}
+
+#[test]
+fn why_changes_nothing() {
+    let dir = Dir::new("why");
+    let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
+    let output = dir.reachd(&["why", "home.example.test", "-c", quickstart]);
+    assert!(out(&output).contains("home.example.test A: "), "{}", out(&output));
+    assert!(!Path::new(&dir.path("target")).exists(), "nothing is written");
+}
+
+#[test]
+fn providers_are_listed_with_their_options() {
+    let dir = Dir::new("providers");
+    let list = out(&dir.reachd(&["providers"]));
+    for id in ["cloudflare", "hosts", "rfc2136"] {
+        assert!(list.lines().any(|line| line.starts_with(id)), "{list}");
+    }
+    let one = out(&dir.reachd(&["providers", "rfc2136"]));
+    assert!(one.contains("key_secret") && one.contains("config account"), "{one}");
+}
