@@ -28,6 +28,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 ZONE = "example.test"
 NAME = "home.example.test"
 BIND = "192.0.2.53"
+BIND6 = "[2001:db8:53::53]"
 SPARE = "192.0.2.54"  # a name server of our own making
 OUTSIDE = "198.51.100.7"  # what the Internet sees of the shared line
 KEY = "bGFiLWtleS1vZi1yZWFjaGQtbm90LWEtc2VjcmV0ISE="
@@ -246,10 +247,9 @@ class House:
             space.sysctl(**quiet)
             space.ip("link set lo up")
         if dad:
-            # Half a second for each of three questions, after up to a second of chance.
+            # A second for each of three questions, after up to a second of chance.
             self.rtr.sysctl(ipv6__conf__all__accept_dad=1, ipv6__conf__default__accept_dad=1,
-                            ipv6__conf__default__dad_transmits=3,
-                            ipv6__neigh__default__retrans_time_ms=500)
+                            ipv6__conf__default__dad_transmits=3)
         for space in (self.isp, self.rtr):
             space.sysctl(ipv4__ip_forward=1, ipv4__conf__all__promote_secondaries=1, ipv6__conf__all__forwarding=1)
         self.inet.ip(f"link add inet0 type veth peer name up0 netns {self.isp.tid}")
@@ -359,8 +359,10 @@ options {{ directory "{self.path('named')}"; pid-file none; session-keyfile none
   dnssec-validation no; empty-zones-enable no; managed-keys-directory "."; }};
 controls {{ }};
 key "lab-key" {{ algorithm hmac-sha256; secret "{KEY}"; }};
+key "other-key" {{ algorithm hmac-sha256; secret "{KEY}"; }};
 zone "{ZONE}" {{ type primary; file "{ZONE}.zone";
-  update-policy {{ grant lab-key zonesub A AAAA; }}; }};
+  update-policy {{ grant lab-key zonesub A AAAA;
+                   grant other-key name other.{ZONE} A AAAA; }}; }};
 zone "test" {{ type primary; file "test.zone"; }};
 """)
         argv = [self._named(), "-g", "-n", "1", "-c", self.path("named/named.conf")]

@@ -132,8 +132,8 @@ def test_crash_loop_at_a_failing_provider(house):
     cloud.mood = lambda request: failure(503, 0, "Service unavailable")
     house.write_config(cloud.config())
     crash_loop(house, cloud, 20, 8)
-    # At most one call in 10 s, and that must not be the first of many requests.
-    if not 1 <= len(cloud.requests) <= 3:
+    # Its patience must last from run to run: 20 runs are no reason for 20 requests.
+    if not 1 <= len(cloud.requests) <= 6:
         raise Failed(f"{len(cloud.requests)} requests in a crash loop of 20")
     cloud.mood = None
     daemon = house.daemon()

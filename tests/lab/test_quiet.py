@@ -1,6 +1,7 @@
 """After publishing it sleeps: no wake-up, one thread."""
 
 import os
+import socket
 import time
 
 from house import Failed, wait_for
@@ -47,7 +48,7 @@ def test_idle_without_wan(house):
 
 def test_idle_on_permanent_error(house):
     house.add(f"{A}/24")
-    daemon = house.daemon(house.config(accounts=house.account(key_name="other")))
+    daemon = house.daemon(house.config(accounts=house.account(key_name="no-key")))
     daemon.says("will not be tried again")
     sleeps(daemon)
 
@@ -58,7 +59,7 @@ def test_idle_while_others_are_busy(house):
     daemon = house.daemon()
     house.follows(A=A)
     before = len(house.updates())
-    lan = house.rtr(__import__("socket").if_nametoindex, "lan0")
+    lan = house.rtr(socket.if_nametoindex, "lan0")
     for turn in range(200):
         house.nl.address(lan, f"192.168.2.{turn + 1}/32")
     house.stays(A=A)
