@@ -231,7 +231,12 @@ impl Agent {
                     } else {
                         self.next_try(&name.account)
                     };
-                    format!("section '{}': {record}: {}; {next}", name.section, outcome.text())
+                    format!(
+                        "section '{}': {record} at account '{}': {}; {next}",
+                        name.section,
+                        name.account,
+                        outcome.text()
+                    )
                 }
             };
             if event.outcome.is_permanent() {

@@ -206,7 +206,7 @@ pub fn own(wan: &Wan) -> Vec<IpAddr> {
 
 fn is_what(ip: IpAddr) -> String {
     let class = class(ip);
-    if class.global { format!("{ip}") } else { format!("{ip} ({})", class.name) }
+    if class.global { format!("{ip}") } else { format!("{ip}, {},", class.name) }
 }
 
 /// Some address is there that only its class keeps from being published.

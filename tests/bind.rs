@@ -42,7 +42,8 @@ impl Bind {
             let found = command.status().is_ok();
             if !found {
                 // Not eprintln!, which the test harness swallows.
-                let _ = writeln!(std::io::stderr(), "SKIPPED: {tool} not installed");
+                let line = format!("\nSKIPPED: {tool} not installed\n");
+                let _ = std::io::stderr().write_all(line.as_bytes());
                 return None;
             }
         }

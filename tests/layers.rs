@@ -65,8 +65,11 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// A line of code with its number.
+type Lines = Vec<(usize, String)>;
+
 /// (module, file, code lines without comments and without what follows `#[cfg(test)]`).
-fn modules() -> Vec<(String, String, Vec<(usize, String)>)> {
+fn modules() -> Vec<(String, String, Lines)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&src, &mut files);

@@ -5,6 +5,7 @@ use super::part::Part;
 use super::value;
 use crate::model::address::Prefix;
 use crate::model::config::{Config, Lookup, Service};
+use crate::model::name::Family;
 use crate::parse::uci::quoted;
 use std::time::Duration;
 
@@ -99,10 +100,23 @@ pub(super) fn read_lookup(part: &mut Part) -> Lookup {
             }
         }
     }
-    let mut operators: Vec<&str> = lookup.services.iter().map(|s| s.operator.as_str()).collect();
-    operators.sort_unstable();
-    operators.dedup();
-    if !listed.is_empty() && !wrong && operators.len() < lookup.agree {
+    if !wrong {
+        voices(part, &lookup);
+    }
+    lookup
+}
+
+/// Fewer operators than must agree can never agree. Who runs what is `lookup`'s knowledge: two
+/// hosts may have one operator.
+fn voices(part: &mut Part, lookup: &Lookup) {
+    for family in Family::BOTH {
+        let services = crate::lookup::services(lookup, family);
+        let mut operators: Vec<&str> = services.iter().map(|s| s.operator.as_str()).collect();
+        operators.sort_unstable();
+        operators.dedup();
+        if operators.is_empty() || operators.len() >= lookup.agree {
+            continue;
+        }
         let (line, option) = match part.section.option("agree") {
             Some(agree) => (agree.line, "agree"),
             None => (part.line_of("url"), "url"),
@@ -116,8 +130,8 @@ pub(super) fn read_lookup(part: &mut Part) -> Lookup {
             operators.len()
         );
         part.error(line, Some(option), text);
+        return;
     }
-    lookup
 }
 
 /// A service by its URL alone.

@@ -4,6 +4,7 @@
 use super::*;
 use crate::model::account::Setting;
 use crate::model::secret::Secret;
+pub use crate::wire::update::lab::{NOW, SECRET, answer, answer_with};
 use crate::world::{DnsTransport, HttpRequest};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,9 +19,6 @@ pub struct Exchange {
 }
 
 type DnsServer = Box<dyn FnMut(&[u8], DnsTransport, &Via) -> Result<Vec<u8>, NetError>>;
-
-/// Both clocks of a test start here: 2026-11-23 10:00:00 UTC.
-pub const NOW: u64 = 1_795_428_000;
 
 pub struct Fake {
     pub exchanges: Vec<Exchange>,

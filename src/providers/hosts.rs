@@ -14,13 +14,11 @@ pub const PROVIDER: Provider = Provider {
     // A local file: nobody to spare.
     min_interval: Duration::ZERO,
     local: true,
-    options: &[OptionDoc {
-        name: "path",
-        kind: Kind::Path,
-        required: true,
-        default: None,
-        help: "the hosts file; lines that others wrote into it are kept",
-    }],
+    options: &[OptionDoc::required(
+        "path",
+        Kind::Path,
+        "the hosts file; lines that others wrote into it are kept",
+    )],
     publish,
 };
 

@@ -36,10 +36,12 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
                 (false, true) => "taken as public by option assume_public",
                 (false, false) => "not globally reachable",
             };
-            let rfc =
-                if class.rfc.is_empty() { String::new() } else { format!(" ({})", class.rfc) };
-            let text = format!("{}  {}{rfc}, {reach}", address.ip, class.name);
-            push(&mut out, "          ", &text);
+            let rfc = match class.rfc {
+                "" => String::new(),
+                rfc => format!(", {rfc}"),
+            };
+            let text = format!("{} {}{rfc}, {reach}", address.ip, class.name);
+            push(&mut out, "        ", &text);
         }
     }
     out.push_str("\nDecided\n");
@@ -57,7 +59,8 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
         push(&mut out, "      why: ", &decision.why);
         if let Some(trouble) = happened.map(|event| event.outcome.text()).filter(|t| !t.is_empty())
         {
-            push(&mut out, "      but: ", &format!("section '{}': {trouble}", name.section));
+            let text = format!("account '{}': {trouble}", name.account);
+            push(&mut out, "      but: ", &text);
         }
     }
     out

@@ -46,7 +46,7 @@ impl Resolver {
                 false => failed(host, format!("it has no {} address", family_text(family))),
             };
         }
-        let mut found = self.from_hosts(host);
+        let mut found = self.in_hosts_file(host);
         found.retain(wanted);
         if found.is_empty() {
             found = self.ask(host, family, device, until)?;
@@ -58,7 +58,7 @@ impl Resolver {
         Ok(found)
     }
 
-    fn from_hosts(&self, host: &str) -> Vec<IpAddr> {
+    fn in_hosts_file(&self, host: &str) -> Vec<IpAddr> {
         let Ok(Some(text)) = files::read(&self.hosts) else { return Vec::new() };
         String::from_utf8_lossy(&text)
             .lines()

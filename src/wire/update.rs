@@ -229,7 +229,9 @@ impl Request<'_> {
             Some((key, transaction)) => match transaction.answer(&mut message, self.now) {
                 Ok(()) => Proof::Signed,
                 Err(ValidationError::ServerBadTime { .. }) => Proof::Signed,
-                Err(_) if self.bad_time_is_signed(key, &message) => Proof::Signed,
+                Err(ValidationError::BadSig) if self.bad_time_is_signed(key, &message) => {
+                    Proof::Signed
+                }
                 Err(
                     ValidationError::ServerUnsigned
                     | ValidationError::ServerBadKey
@@ -339,4 +341,186 @@ fn fault(tsig: &TsigOf<'_>) -> Option<Fault> {
         TsigRcode::BADTRUNC => Fault::BadTrunc,
         other => Fault::Other(other.to_int()),
     })
+}
+
+/// The other side, for tests: a server that holds one key.
+#[cfg(test)]
+pub(crate) mod lab {
+    use super::*;
+    use domain::tsig::ServerTransaction;
+
+    /// Both clocks of a test start here: 2026-11-23 10:00:00 UTC.
+    pub const NOW: u64 = 1_795_428_000;
+
+    /// Of `lab-key`, hmac-sha256, base64.
+    pub const SECRET: &str = "c2hhMjU2LXNlY3JldC1vZi10aGUtdGVzdC1sYWItMzI=";
+
+    /// What a server that holds the key `lab-key` answers; signed if the request is and it shall be.
+    pub fn answer(request: &[u8], rcode: Rcode, signed: bool) -> Vec<u8> {
+        answer_with(request, rcode, signed, &[])
+    }
+
+    /// The same for a query that finds these addresses, with a TTL of 1234.
+    pub fn answer_with(request: &[u8], rcode: Rcode, signed: bool, found: &[[u8; 4]]) -> Vec<u8> {
+        let mut request = Message::from_octets(request.to_vec()).unwrap();
+        let key = domain::tsig::Key::new(
+            Algorithm::Sha256,
+            b"sha256-secret-of-the-test-lab-32",
+            KeyName::from_str("lab-key").unwrap(),
+            None,
+            None,
+        )
+        .unwrap();
+        let now = Time48::from_u64(NOW);
+        let transaction = ServerTransaction::request(&&key, &mut request, now).unwrap();
+        let mut reply = MessageBuilder::new_vec().start_answer(&request, rcode).unwrap();
+        reply.header_mut().set_aa(true);
+        for ip in found {
+            let owner = request.sole_question().unwrap().into_qname();
+            reply.push((owner, 1234, A::from_octets(ip[0], ip[1], ip[2], ip[3]))).unwrap();
+        }
+        let mut reply = reply.additional();
+        reply.header_mut().set_opcode(request.header().opcode());
+        if let (Some(transaction), true) = (transaction, signed) {
+            transaction.answer(&mut reply, now).unwrap();
+        }
+        reply.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lab::*;
+    use super::*;
+
+    const ADDRESSES: [IpAddr; 1] = [IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9))];
+    const CHANGE: Change<'_> =
+        Change { fqdn: "home.example.test", family: Family::Ipv4, ttl: 60, addresses: &ADDRESSES };
+    const UPDATE: Ask<'_> = Ask::Update { zone: "example.test", changes: &[CHANGE] };
+    const QUERY: Ask<'_> = Ask::Query { fqdn: "home.example.test", family: Family::Ipv4 };
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> =
+            hex.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    /// An exchange with BIND 9.18: our clock was 14 hours behind.
+    const BEHIND: u64 = NOW - 4000;
+    const SENT: &str = "1234 2800 0001 0001 0002 0001 07 6578616d706c65 04 74657374 00 0006 0001
+        04 686f6d65 07 6578616d706c65 04 74657374 00 0005 00fe 00000000 0000
+        04 686f6d65 07 6578616d706c65 04 74657374 00 0001 00ff 00000000 0000
+        04 686f6d65 07 6578616d706c65 04 74657374 00 0001 0001 0000003c 0004 cb007109
+        08 64646e732d6b6579 00 00fa 00ff 00000000 003d 0b 686d61632d736861323536 00
+        00006b03ff00 012c 0020 06316480113205d000888a11ca4b31bf8a50c786319f6383a311fda691e98002
+        1234 0000 0000";
+    const CAME: &str = "1234 a809 0001 0000 0000 0001 07 6578616d706c65 04 74657374 00 0006 0001
+        08 64646e732d6b6579 00 00fa 00ff 00000000 0043 0b 686d61632d736861323536 00
+        00006b03ff00 012c 0020 4b0ee2fe32ddf6b63a1b66457bb4b57c3bfbb1b71ed0dd1ced349132a11192e5
+        1234 0012 0006 00006b04d489";
+
+    #[test]
+    fn an_update_as_bind_took_it() {
+        let key = Key::new("ddns-key", "hmac-sha256", SECRET).ok();
+        let request = build(0x1234, &UPDATE, key.as_ref(), BEHIND).unwrap();
+        assert_eq!(request.bytes, bytes(SENT));
+    }
+
+    #[test]
+    fn the_time_of_a_server_is_believed_if_signed() {
+        let key = Key::new("DDNS-key.", "hmac-sha256", SECRET).ok();
+        let mut request = build(0x1234, &UPDATE, key.as_ref(), BEHIND).unwrap();
+        let mac = request.bytes.len() - 38;
+        assert_eq!(request.bytes[mac..], bytes(SENT)[mac..]);
+        let reply = request.read(bytes(CAME)).unwrap();
+        assert_eq!(reply.fault, Some(Fault::BadTime(Some(0x6b04_d489))));
+        assert_eq!((reply.rcode, reply.proof), (9, Proof::Signed));
+
+        // Class and TTL of the signature are constants, whatever the record says.
+        for at in (0..bytes(CAME).len()).filter(|at| !(42..48).contains(at)) {
+            let mut came = bytes(CAME);
+            came[at] ^= 1;
+            let proof = request.read(came).map(|reply| reply.proof);
+            assert_ne!(proof, Ok(Proof::Signed), "byte {at}");
+        }
+        // The same reply to another request.
+        request.bytes[mac] ^= 1;
+        assert_eq!(request.read(bytes(CAME)).unwrap().proof, Proof::Wrong);
+    }
+
+    #[test]
+    fn a_damaged_reply_proves_nothing() {
+        let key = Key::new("lab-key", "hmac-sha256", SECRET).ok();
+        for ask in [UPDATE, QUERY] {
+            let request = build(7, &ask, key.as_ref(), NOW).unwrap();
+            let good = answer(&request.bytes, Rcode::NOERROR, true);
+            assert_eq!(request.read(good.clone()).unwrap().proof, Proof::Signed);
+            // Class and TTL of the signature, as above.
+            let tsig = good.windows(4).position(|part| part == [0, 250, 0, 255]).unwrap();
+            for at in 0..good.len() {
+                for bit in (0..8).map(|bit| 1u8 << bit) {
+                    let mut reply = good.clone();
+                    reply[at] ^= bit;
+                    let Ok(reply) = request.read(reply) else { continue };
+                    reply.addresses("home.example.test", Family::Ipv4);
+                    // A letter's case is not signed (RFC 8945 4.3.3), and says nothing.
+                    let says_nothing =
+                        (tsig + 2..tsig + 8).contains(&at) || (bit == 32 && at > tsig - 9);
+                    assert!(reply.proof != Proof::Signed || says_nothing, "byte {at} bit {bit}");
+                }
+                let cut = request.read(good[..at].to_vec()).map(|reply| reply.proof);
+                assert_ne!(cut, Ok(Proof::Signed), "cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn reading_a_set() {
+        let request = build(7, &QUERY, None, NOW).unwrap();
+        let reply = |records: &str, count: u8| {
+            let mut reply = request.bytes.clone();
+            (reply[2], reply[3], reply[7]) = (0x84, 0, count);
+            reply.extend(bytes(records));
+            request.read(reply).unwrap()
+        };
+        let seen = |reply: Reply| reply.addresses("Home.Example.test", Family::Ipv4);
+        let none = reply("", 0);
+        assert!(none.authoritative && !none.no_such_name() && none.proof == Proof::NoKey);
+        assert_eq!(seen(none), Some((vec![], u32::MAX)));
+        let two = "c00c 0001 0001 00000078 0004 cb007109  c00c 0001 0001 0000003c 0004 c0000201";
+        let both = vec!["192.0.2.1".parse().unwrap(), "203.0.113.9".parse().unwrap()];
+        assert_eq!(seen(reply(two, 2)), Some((both, 60)));
+        // Another name's address, a type that was not asked for, a length that cannot be.
+        let others = "c011 0001 0001 00000078 0004 cb007109  c00c 0010 0001 00000078 0001 00";
+        assert_eq!(seen(reply(others, 2)), Some((vec![], u32::MAX)));
+        assert_eq!(seen(reply("c00c 0001 0001 00000078 0005 cb00710900", 1)), None);
+        assert_eq!(seen(reply(two, 3)), None);
+    }
+
+    #[test]
+    fn a_key_names_the_option_that_is_wrong() {
+        let wrong = |name, algorithm, secret| Key::new(name, algorithm, secret).err();
+        assert_eq!(wrong("a..b", "hmac-sha256", SECRET), Some("key_name"));
+        assert_eq!(wrong("k", "hmac-md5", SECRET), Some("key_algorithm"));
+        for secret in ["", " ", "not base64!", "c2hh", "c2h"] {
+            let expected = if secret == "c2hh" { None } else { Some("key_secret") };
+            assert_eq!(wrong("k", "hmac-sha512", secret), expected, "'{secret}'");
+        }
+        for algorithm in ALGORITHMS {
+            assert_eq!(wrong("k", algorithm, SECRET), None);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_a_message() {
+        let many = vec![ADDRESSES[0]; 5000];
+        let change = Change { addresses: &many, ..CHANGE };
+        let ask = Ask::Update { zone: "example.test", changes: &[change] };
+        assert_eq!(build(1, &ask, None, NOW).err().as_deref(), Some(TOO_LONG));
+        let ask = Ask::Query { fqdn: "a..b", family: Family::Ipv4 };
+        assert!(build(1, &ask, None, NOW).is_err());
+        // A clock beyond 48 bits.
+        let key = Key::new("k", "hmac-sha256", SECRET).ok();
+        assert!(build(1, &QUERY, key.as_ref(), u64::MAX).is_ok());
+    }
 }
