@@ -153,7 +153,7 @@ def test_cf_too_many_requests(house):
 def test_cf_server_error(house):
     fake = cloud(house)
     fake.mood = lambda request: failure(502, 0, "Bad gateway")
-    once(house, 1, "502", fake=fake)
+    once(house, 1, "502|Bad gateway", fake=fake)
 
 
 def test_cf_error_page(house):
