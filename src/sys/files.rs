@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Nothing we read is larger.
@@ -13,7 +13,7 @@ pub fn read(path: &str) -> Result<Option<Vec<u8>>, String> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("could not read {path}: {}", say(&error))),
+        Err(error) => return Err(format!("could not read {path}: {}", say_read(&error))),
     };
     let mut bytes = Vec::new();
     match file.take(LONGEST + 1).read_to_end(&mut bytes) {
@@ -21,7 +21,7 @@ pub fn read(path: &str) -> Result<Option<Vec<u8>>, String> {
             Err(format!("could not read {path}: it is larger than {} MiB", LONGEST >> 20))
         }
         Ok(_) => Ok(Some(bytes)),
-        Err(error) => Err(format!("could not read {path}: {}", say(&error))),
+        Err(error) => Err(format!("could not read {path}: {}", say_read(&error))),
     }
 }
 
@@ -30,18 +30,23 @@ pub fn read(path: &str) -> Result<Option<Vec<u8>>, String> {
 /// are made. A symbolic link stays one: what it points to is replaced.
 pub fn replace(path: &str, content: &[u8], mode: u32) -> Result<(), String> {
     let failed = |error: io::Error| format!("could not write {path}: {}", say(&error));
-    let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
+    let target = follow(path);
+    let old = fs::metadata(&target).ok();
+    if old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
+        return Err(format!("could not write {path}: it is not a plain file"));
+    }
     let parent = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     fs::create_dir_all(parent).map_err(failed)?;
-    let mode = fs::metadata(&target).map_or(mode, |meta| meta.permissions().mode() & 0o7777);
-    let mut beside = target.clone().into_os_string();
-    // One name for each process: a leftover of a killed one is ours to take away.
-    beside.push(format!(".reachd-{}", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let written = write(&beside, content, mode).and_then(|()| fs::rename(&beside, &target));
+    let mode = old.as_ref().map_or(mode, |old| old.permissions().mode() & 0o7777);
+    // One name for each process, so that two never share it. With a dot in front: programs that
+    // read a whole directory (dnsmasq's hosts) pass it over.
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let beside = parent.join(format!(".{name}.reachd-{}", std::process::id()));
+    let owner = old.map(|old| (old.uid(), old.gid()));
+    let written = write(&beside, content, mode, owner).and_then(|()| fs::rename(&beside, &target));
     if let Err(error) = written {
         let _ = fs::remove_file(&beside);
         return Err(failed(error));
@@ -53,13 +58,38 @@ pub fn replace(path: &str, content: &[u8], mode: u32) -> Result<(), String> {
     Ok(())
 }
 
-fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// Where symbolic links lead, also where nothing is there yet.
+fn follow(path: &str) -> PathBuf {
+    let mut target = PathBuf::from(path);
+    // As deep as the kernel goes is not needed; a loop ends somewhere and fails when written.
+    for _ in 0..8 {
+        match fs::read_link(&target) {
+            Ok(next) => target = target.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => break,
+        }
+    }
+    target
+}
+
+fn write(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
     let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(path)?;
+    // Only root may; a file in an own directory becomes ours, as with an editor.
+    if let Some((user, group)) = owner {
+        let _ = fchown(&file, Some(user), Some(group));
+    }
     // The umask has had its say on `open`.
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()
+}
+
+/// As [`say`], for a file that should be there.
+pub fn say_read(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".into(),
+        _ => say(error),
+    }
 }
 
 /// The operating system's words, shortened to what the owner needs.
@@ -69,6 +99,8 @@ fn say(error: &io::Error) -> String {
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),
         io::ErrorKind::IsADirectory => "it is a directory".into(),
+        io::ErrorKind::NotADirectory => "a part of its path is a file, not a directory".into(),
+        io::ErrorKind::ResourceBusy => "it is mounted, so it cannot be replaced".into(),
         io::ErrorKind::NotFound => "a directory on its path does not exist".into(),
         _ => error.to_string(),
     }
