@@ -7,4 +7,5 @@ pub mod known;
 pub mod name;
 pub mod outcome;
 pub mod secret;
+pub mod utc;
 pub mod wan;

@@ -5,6 +5,7 @@
 //! find them. Bytes and signatures are in [`crate::wire::update`].
 
 use super::*;
+use crate::model::utc::utc;
 use crate::wire::update::{ALGORITHMS, Ask, Change, Fault, Key, Proof, Reply, Request, build};
 use crate::world::DnsTransport;
 
