@@ -128,3 +128,188 @@ pub fn account_device(sys: &mut dyn Sys, asked: Option<&str>) -> Result<Option<S
         Known::Unknown(why) => Err(why),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::model::wan::Address;
+    use crate::world::{DnsTransport, HttpReply, HttpRequest, Net, NetError, Via};
+    use std::time::Duration;
+
+    /// A router that shows what it is told to and can do nothing.
+    struct Router {
+        links: Result<Vec<Link>, String>,
+        route: Result<Option<u32>, String>,
+        netifd: Option<Result<Vec<u8>, String>>,
+        asked_netifd: u32,
+    }
+
+    impl Router {
+        fn new(devices: &[(&str, &str)]) -> Router {
+            let link = |(index, (name, ip)): (usize, &(&str, &str))| Link {
+                index: index as u32 + 1,
+                name: name.to_string(),
+                up: true,
+                loopback: *name == "lo",
+                addresses: vec![Address {
+                    ip: ip.parse().unwrap(),
+                    prefix_len: 24,
+                    flags: Address::PERMANENT,
+                    preferred: None,
+                    valid: None,
+                }],
+            };
+            Router {
+                links: Ok(devices.iter().enumerate().map(link).collect()),
+                route: Ok(None),
+                netifd: None,
+                asked_netifd: 0,
+            }
+        }
+
+        fn with_netifd(mut self, dump: &str) -> Router {
+            let path = format!("{}/tests/data/netifd/{dump}.json", env!("CARGO_MANIFEST_DIR"));
+            self.netifd = Some(Ok(std::fs::read(path).unwrap()));
+            self
+        }
+    }
+
+    impl Net for Router {
+        fn http(&mut self, _: &HttpRequest, _: &Via) -> Result<HttpReply, NetError> {
+            panic!("a look asks nobody")
+        }
+        fn dns(
+            &mut self,
+            _: &str,
+            _: &[u8],
+            _: DnsTransport,
+            _: &Via,
+        ) -> Result<Vec<u8>, NetError> {
+            panic!("a look asks nobody")
+        }
+        fn read_file(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
+            panic!("a look reads nothing")
+        }
+        fn replace_file(&mut self, _: &str, _: &[u8], _: u32) -> Result<(), String> {
+            panic!("a look writes nothing")
+        }
+        fn wall_clock(&self) -> u64 {
+            0
+        }
+        fn chance(&mut self) -> u64 {
+            0
+        }
+        fn done(&mut self) {}
+    }
+
+    impl Sys for Router {
+        fn links(&mut self) -> Result<Vec<Link>, String> {
+            self.links.clone()
+        }
+        fn route_device(&mut self, _: Family) -> Result<Option<u32>, String> {
+            self.route.clone()
+        }
+        fn netifd(&mut self) -> Option<Result<Vec<u8>, String>> {
+            self.asked_netifd += 1;
+            self.netifd.clone()
+        }
+        fn file_mode(&mut self, _: &str) -> Option<u32> {
+            None
+        }
+        fn progress(&mut self, _: &str) {}
+        fn stopping(&self) -> bool {
+            false
+        }
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+        fn boot_id(&self) -> String {
+            String::new()
+        }
+    }
+
+    /// A name in each family, with `option wan` if given.
+    fn config(wan: Option<&str>) -> Config {
+        let wan = wan.map(|wan| format!("\toption wan '{wan}'\n")).unwrap_or_default();
+        let text = format!(
+            "config account 'a'\n\toption provider 'hosts'\n\toption path '/x'\n\
+             config name 'n'\n\toption fqdn 'n.example.test'\n\toption account 'a'\n{wan}"
+        );
+        let (config, complaints) =
+            config::read("test", text.as_bytes(), 0o600, &mut |_| Err("no files".into()));
+        config.unwrap_or_else(|| panic!("{complaints:?}"))
+    }
+
+    fn device(view: &WanView, family: Family) -> &Known<Option<(String, Because)>> {
+        &view.wans.iter().find(|wan| wan.family == family).unwrap().device
+    }
+
+    fn is(device: &str, because: Because) -> Known<Option<(String, Because)>> {
+        Known::Known(Some((device.to_string(), because)))
+    }
+
+    #[test]
+    fn netifd_knows_the_wan_by_its_metric() {
+        let mut router = Router::new(&[("wan0", "198.51.100.9"), ("wanb0", "100.64.7.9")])
+            .with_netifd("multiwan");
+        router.route = Ok(Some(2));
+        let view = observe(&mut router, &config(None));
+        assert_eq!(*device(&view, Family::Ipv4), is("wan0", Because::Netifd("wan".into())));
+        assert_eq!(view.wans[0].addresses[0].ip.to_string(), "198.51.100.9");
+        assert_eq!(*device(&view, Family::Ipv6), is("wan0", Because::Netifd("wan6".into())));
+        assert_eq!(router.asked_netifd, 1, "once in a look, however many ask");
+    }
+
+    #[test]
+    fn a_named_network_is_netifds_and_its_device_the_kernels() {
+        let mut router = Router::new(&[("wan0", "198.51.100.9"), ("wanb0", "100.64.7.9")])
+            .with_netifd("multiwan");
+        let view = observe(&mut router, &config(Some("wanb")));
+        assert_eq!(*device(&view, Family::Ipv4), is("wanb0", Because::Config));
+        let view = observe(&mut router, &config(Some("wanb0")));
+        assert_eq!(*device(&view, Family::Ipv4), is("wanb0", Because::Config));
+        let view = observe(&mut router, &config(Some("nowhere")));
+        assert_eq!(*device(&view, Family::Ipv4), Known::Known(None), "not another one instead");
+    }
+
+    #[test]
+    fn without_netifd_the_kernels_route_counts() {
+        let mut router = Router::new(&[("lo", "127.0.0.1"), ("ppp0", "203.0.113.9")]);
+        router.route = Ok(Some(2));
+        let view = observe(&mut router, &config(None));
+        assert_eq!(*device(&view, Family::Ipv4), is("ppp0", Because::KernelRoute));
+        assert_eq!(view.wans[1].addresses, [], "an IPv4 address is none for AAAA");
+        router.route = Ok(None);
+        assert_eq!(*device(&observe(&mut router, &config(None)), Family::Ipv4), Known::Known(None));
+        router.route = Ok(Some(1));
+        let view = observe(&mut router, &config(None));
+        assert_eq!(*device(&view, Family::Ipv4), Known::Known(None), "loopback leads nowhere");
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_unknown_not_absent() {
+        let mut router = Router::new(&[("ppp0", "203.0.113.9")]);
+        router.route = Err("no answer".into());
+        let view = observe(&mut router, &config(None));
+        assert_eq!(*device(&view, Family::Ipv4), Known::unknown("no answer"));
+        router.links = Err("no links".into());
+        let view = observe(&mut router, &config(None));
+        assert_eq!(*device(&view, Family::Ipv4), Known::unknown("no links"));
+        // netifd is silent: a logical name cannot be turned into a device, so nothing is known.
+        let mut router = Router::new(&[("ppp0", "203.0.113.9")]);
+        router.netifd = Some(Err("netifd did not answer in time".into()));
+        let view = observe(&mut router, &config(Some("wan")));
+        assert!(matches!(device(&view, Family::Ipv4), Known::Unknown(_)));
+    }
+
+    #[test]
+    fn a_link_that_is_down_has_no_addresses_to_publish() {
+        let mut router = Router::new(&[("ppp0", "203.0.113.9")]);
+        if let Ok(links) = &mut router.links {
+            links[0].up = false;
+        }
+        let view = observe(&mut router, &config(Some("ppp0")));
+        assert_eq!(view.wans[0].addresses, []);
+    }
+}
