@@ -118,8 +118,8 @@ fn what_cannot_be_trusted_is_not_asked() {
     let dir = Dir::new("net-trust");
     let pem = ca_file();
     for (front, kind, text) in [
-        (Front::Expired, Kind::Clock, "could not trust api.test: its certificate ended 2021-01-01 00:00 UTC, but here it is NOW; check this machine's clock".to_string()),
-        (Front::NotYetValid, Kind::Clock, "could not trust api.test: its certificate begins 2099-01-01 00:00 UTC, but here it is NOW; check this machine's clock".into()),
+        (Front::Expired, Kind::Clock, "could not trust api.test: its certificate ended 2021-01-01 00:00:00 UTC, but here it is NOW; check this machine's clock".to_string()),
+        (Front::NotYetValid, Kind::Clock, "could not trust api.test: its certificate begins 2099-01-01 00:00:00 UTC, but here it is NOW; check this machine's clock".into()),
         (Front::WrongName, Kind::Tls, "could not trust api.test: its certificate is for another name; a login page or proxy on the way may have answered instead".into()),
         (Front::UnknownIssuer, Kind::Tls, format!("could not trust api.test: its certificate is from no authority in {pem}")),
         (Front::NotTls, Kind::Tls, "could not set up TLS with api.test: what it sends is not TLS; is the port right?".into()),

@@ -6,6 +6,7 @@
 //! verifier then decides with just these. That costs one pass over the file and no memory.
 
 use super::files;
+use crate::model::utc::utc;
 use crate::wire::der;
 use crate::world::NetErrorKind;
 use rustls::client::WebPkiServerVerifier;
@@ -211,13 +212,13 @@ pub fn say(error: &Error, host: &str, now: u64) -> (NetErrorKind, String) {
 
 fn untrusted(why: &CertificateError, now: u64) -> (NetErrorKind, String) {
     let clock = |what: &str, limit: &UnixTime, now: &UnixTime| {
-        let (limit, now) = (date(limit.as_secs()), date(now.as_secs()));
+        let (limit, now) = (utc(limit.as_secs()), utc(now.as_secs()));
         let text = format!("its certificate {what} {limit}, but here it is {now}");
         (NetErrorKind::Clock, format!("{text}; check this machine's clock"))
     };
     match why {
         CertificateError::Expired | CertificateError::NotValidYet => {
-            (NetErrorKind::Clock, format!("its certificate is not valid at {}", date(now)))
+            (NetErrorKind::Clock, format!("its certificate is not valid at {}", utc(now)))
         }
         CertificateError::ExpiredContext { time, not_after } => clock("ended", not_after, time),
         CertificateError::NotValidYetContext { time, not_before } => {
@@ -230,37 +231,5 @@ fn untrusted(why: &CertificateError, now: u64) -> (NetErrorKind, String) {
         }
         CertificateError::Other(OtherError(why)) => (NetErrorKind::Tls, why.to_string()),
         other => (NetErrorKind::Tls, format!("its certificate is not good: {other}")),
-    }
-}
-
-/// `YYYY-MM-DD HH:MM UTC` of seconds since 1970 (proleptic Gregorian calendar).
-pub fn date(seconds: u64) -> String {
-    let days = (seconds / 86_400) as i64;
-    // Days since 0000-03-01, in eras of 400 years; years begin in March, so that the leap day
-    // is their last.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date;
-
-    #[test]
-    fn dates() {
-        assert_eq!(date(0), "1970-01-01 00:00 UTC");
-        assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
-        assert_eq!(date(1_795_452_266), "2026-11-23 16:44 UTC");
-        assert_eq!(date(4_107_542_399), "2100-02-28 23:59 UTC");
     }
 }
