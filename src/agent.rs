@@ -85,12 +85,11 @@ impl Agent {
         }
     }
 
-    /// The daemon. Ends on [`Event::Stop`] alone. `wait` sleeps until the moment, if any;
-    /// `reload` reads the config again and has told what is wrong when it gives `None`.
+    /// The daemon. Ends on [`Event::Stop`] alone. `reload` reads the config again and has told
+    /// what is wrong when it gives `None`.
     pub fn run(
         &mut self,
         sys: &mut dyn Sys,
-        wait: &mut dyn FnMut(&mut dyn Sys, Option<Moment>) -> Event,
         reload: &mut dyn FnMut(&mut dyn Sys) -> Option<Config>,
     ) {
         self.save(sys);
@@ -107,7 +106,7 @@ impl Agent {
         loop {
             let event = match again {
                 Some(at) if at <= sys.now() => Event::Timer,
-                _ => wait(sys, again),
+                _ => sys.wait(again),
             };
             debug!("woken by {event:?}");
             match event {

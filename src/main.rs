@@ -9,7 +9,7 @@ use reachd::model::known::Known;
 use reachd::providers;
 use reachd::render::{json, text};
 use reachd::sys::{self, World};
-use reachd::world::Sys;
+use reachd::world::{Event, Sys};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -95,14 +95,10 @@ fn run(typed: &Typed) -> u8 {
         eprintln!("reachd: could not watch signals: {why}");
         return BLIND;
     }
-    // The bell before the first look: no change falls between.
-    let mut bell = match sys::netlink::Bell::new() {
-        Ok(bell) => bell,
-        Err(why) => {
-            eprintln!("reachd: {why}");
-            return BLIND;
-        }
-    };
+    if let Err(why) = world.watch() {
+        eprintln!("reachd: {why}");
+        return BLIND;
+    }
     let level = |config: &Config| match typed.verbose {
         true => log::LevelFilter::Debug,
         false => config.log_level,
@@ -116,9 +112,9 @@ fn run(typed: &Typed) -> u8 {
             None => log::error!("{} is not usable; mend it, then send HUP", typed.config),
         }
         loop {
-            match sys::events::next(&mut bell, None) {
-                reachd::world::Event::Stop => return FINE,
-                reachd::world::Event::Reload => break,
+            match world.wait(None) {
+                Event::Stop => return FINE,
+                Event::Reload => break,
                 _ => {}
             }
         }
@@ -131,7 +127,7 @@ fn run(typed: &Typed) -> u8 {
         typed.config
     );
     let mut agent = Agent::new(&mut world, config);
-    agent.run(&mut world, &mut |_, until| sys::events::next(&mut bell, until), &mut |sys| {
+    agent.run(&mut world, &mut |sys| {
         let config = load(sys, &typed.config)?;
         log::set_max_level(level(&config));
         Some(config)

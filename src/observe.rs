@@ -111,7 +111,7 @@ impl Netifd {
     fn ask(&mut self, sys: &mut dyn Sys) -> Option<Result<&[Interface], &str>> {
         self.answer
             .get_or_insert_with(|| {
-                sys.netifd().map(|json| json.and_then(|json| netifd::interfaces(&json)))
+                sys.netifd().map(|dump| dump.and_then(|dump| netifd::interfaces(&dump)))
             })
             .as_ref()
             .map(|answer| answer.as_deref().map_err(String::as_str))
@@ -134,14 +134,14 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::model::wan::Address;
-    use crate::world::{DnsTransport, HttpReply, HttpRequest, Net, NetError, Via};
+    use crate::world::{DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, Via};
     use std::time::Duration;
 
     /// A router that shows what it is told to and can do nothing.
     struct Router {
         links: Result<Vec<Link>, String>,
         route: Result<Option<u32>, String>,
-        netifd: Option<Result<Vec<u8>, String>>,
+        netifd: Option<Result<serde_json::Value, String>>,
         asked_netifd: u32,
     }
 
@@ -170,7 +170,8 @@ mod tests {
 
         fn with_netifd(mut self, dump: &str) -> Router {
             let path = format!("{}/tests/data/netifd/{dump}.json", env!("CARGO_MANIFEST_DIR"));
-            self.netifd = Some(Ok(std::fs::read(path).unwrap()));
+            let dump = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            self.netifd = Some(Ok(dump));
             self
         }
     }
@@ -210,7 +211,7 @@ mod tests {
         fn route_device(&mut self, _: Family) -> Result<Option<u32>, String> {
             self.route.clone()
         }
-        fn netifd(&mut self) -> Option<Result<Vec<u8>, String>> {
+        fn netifd(&mut self) -> Option<Result<serde_json::Value, String>> {
             self.asked_netifd += 1;
             self.netifd.clone()
         }
@@ -218,6 +219,9 @@ mod tests {
             None
         }
         fn progress(&mut self, _: &str) {}
+        fn wait(&mut self, _: Option<Duration>) -> Event {
+            Event::Stop
+        }
         fn stopping(&self) -> bool {
             false
         }

@@ -185,14 +185,17 @@ pub trait Sys: Net {
     /// Index of the link by which the kernel would send a packet to the Internet; `None`: none.
     fn route_device(&mut self, family: Family) -> Result<Option<u32>, String>;
 
-    /// netifd's `network.interface dump` as JSON; `None` where there is no ubus socket.
-    fn netifd(&mut self) -> Option<Result<Vec<u8>, String>>;
+    /// netifd's `network.interface dump`; `None` where there is no ubus socket.
+    fn netifd(&mut self) -> Option<Result<serde_json::Value, String>>;
 
     /// Permission bits of a file, to tell who can read a secret.
     fn file_mode(&mut self, path: &str) -> Option<u32>;
 
     /// Something slow begins: shown to a person at a terminal, nowhere else.
     fn progress(&mut self, what: &str);
+
+    /// Sleeps until something happens, at most until the moment (since boot).
+    fn wait(&mut self, until: Option<Duration>) -> Event;
 
     /// TERM or INT has arrived: end now, blame nobody.
     fn stopping(&self) -> bool;

@@ -8,7 +8,7 @@ use reachd::journal::Journal;
 use reachd::lookup::http::read_answer;
 use reachd::model::name::Family;
 use reachd::parse::netifd;
-use reachd::wire::{der, dns, rtnetlink};
+use reachd::wire::{der, dns, rtnetlink, ubus};
 use std::time::Duration;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -34,7 +34,9 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = der::names(bytes);
         }
         3 => {
-            if let Ok(interfaces) = netifd::interfaces(bytes) {
+            if let Some(dump) = ubus::read(bytes).and_then(|message| message.data())
+                && let Ok(interfaces) = netifd::interfaces(&dump)
+            {
                 for family in Family::BOTH {
                     let _ = netifd::wan(&interfaces, family);
                 }

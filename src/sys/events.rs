@@ -1,14 +1,14 @@
-//! What the daemon sleeps on: the kernel's bell, signals, and a moment. One poll.
+//! What the daemon sleeps on: the kernel's bell, netifd's, signals, and a moment. One poll.
 
 use super::netlink::Bell;
+use super::ubus::Ubus;
 use super::{clock, signals};
 use crate::world::Event;
 use nix::poll::{PollFd, PollFlags, poll};
 use std::time::Duration;
 
 /// Sleeps until something happens, at most until `until` (time since boot).
-/// Without signals installed or a bell there is only the moment.
-pub fn next(bell: &mut Bell, until: Option<Duration>) -> Event {
+pub fn next(mut bell: Option<&mut Bell>, ubus: &mut Ubus, until: Option<Duration>) -> Event {
     loop {
         signals::drain();
         if signals::stop() {
@@ -20,17 +20,18 @@ pub fn next(bell: &mut Bell, until: Option<Duration>) -> Event {
         if signals::take_recheck() {
             return Event::Recheck;
         }
-        if bell.rang() {
+        // Both, so that one change told by both is one look.
+        let rang = bell.as_mut().is_some_and(|bell| bell.rang());
+        if ubus.rang() || rang {
             return Event::News;
         }
         let left = until.map(|until| until.saturating_sub(clock::since_boot()));
         if left.is_some_and(|left| left.is_zero()) {
             return Event::Timer;
         }
-        let mut fds = [
-            PollFd::new(bell.fd(), PollFlags::POLLIN),
-            PollFd::new(signals::fd().unwrap_or(bell.fd()), PollFlags::POLLIN),
-        ];
+        let files = [bell.as_ref().map(|bell| bell.fd()), ubus.fd(), signals::fd()];
+        let mut fds: Vec<PollFd<'_>> =
+            files.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // EINTR and early wake-ups only cost another turn.
         let _ = poll(&mut fds, signals::timeout(left));
     }

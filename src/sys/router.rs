@@ -1,12 +1,24 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
-use super::{World, clock, netlink, signals, ubus};
+use super::netlink::{self, Bell};
+use super::{World, clock, events, signals};
 use crate::model::name::Family;
 use crate::model::wan::Link;
-use crate::world::Sys;
+use crate::world::{Event, Sys};
+use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
+
+impl World {
+    /// Watches the router from now on: the kernel's changes, and netifd's where it is. Call it
+    /// before the first look, so that no change falls between.
+    pub fn watch(&mut self) -> Result<(), String> {
+        self.bell = Some(Bell::new()?);
+        self.ubus.follow = true;
+        Ok(())
+    }
+}
 
 impl Sys for World {
     fn links(&mut self) -> Result<Vec<Link>, String> {
@@ -17,8 +29,8 @@ impl Sys for World {
         netlink::route_device(family)
     }
 
-    fn netifd(&mut self) -> Option<Result<Vec<u8>, String>> {
-        ubus::interface_dump()
+    fn netifd(&mut self) -> Option<Result<Value, String>> {
+        self.ubus.interface_dump()
     }
 
     fn file_mode(&mut self, path: &str) -> Option<u32> {
@@ -29,6 +41,10 @@ impl Sys for World {
         if self.progress && std::io::stderr().is_terminal() {
             let _ = writeln!(std::io::stderr(), "{what} ...");
         }
+    }
+
+    fn wait(&mut self, until: Option<Duration>) -> Event {
+        events::next(self.bell.as_mut(), &mut self.ubus, until)
     }
 
     fn stopping(&self) -> bool {

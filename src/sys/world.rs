@@ -1,7 +1,9 @@
 //! The real outside world, as [`Net`]: every call bound, bounded and ended by a signal.
 
 use super::http::Session;
+use super::netlink::Bell;
 use super::resolve::Resolver;
+use super::ubus::Ubus;
 use super::{clock, dns, files};
 use crate::world::{DnsTransport, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via};
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +18,8 @@ pub struct World {
     pub(super) progress: bool,
     pub names: Resolver,
     session: Option<Session>,
+    pub(super) bell: Option<Bell>,
+    pub ubus: Ubus,
 }
 
 impl World {

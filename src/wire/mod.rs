@@ -3,4 +3,5 @@
 pub mod der;
 pub mod dns;
 pub mod rtnetlink;
+pub mod ubus;
 pub mod update;
