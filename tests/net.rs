@@ -247,7 +247,7 @@ fn the_deadline_holds() {
 fn the_deadline_holds_where_there_is_always_a_byte() {
     let server = Server::fixed(Front::Plain, Act::Torrent);
     let start = Instant::now();
-    let via = Via { allow_http: true, max_body: 80_000_000, ..short() };
+    let via = Via { allow_http: true, max_body: 8_000_000, ..short() };
     let error = get(&server, &via).unwrap_err();
     assert_eq!(error.kind, Kind::Deadline, "{error}");
     assert!(start.elapsed() < SHORT + GRACE, "{:?}", start.elapsed());
