@@ -91,7 +91,7 @@ impl Session {
             .max_response_header_size(LONGEST_HEAD)
             // One more, or a head that fills the buffer would look like an end.
             .input_buffer_size(LONGEST_HEAD + 1)
-            .output_buffer_size(16 * 1024)
+            .output_buffer_size(4 * 1024)
             .max_idle_connections(1)
             .build();
         let way = Way { device: via.device.clone(), family: via.family, call: call.clone() };

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub mod dns;
+pub mod world;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -100,7 +101,7 @@ pub enum Act {
     Drip(Reply),
     /// One byte of the headers each 50 ms, without end.
     DripHeaders,
-    /// Body bytes as fast as they go, one to a packet, without end.
+    /// A body in chunks of one byte, written faster than anybody can read it, without end.
     Torrent,
     /// A body of 100 MB, as far as the client takes it.
     Huge,
@@ -362,10 +363,11 @@ fn perform(stream: &mut dyn Both, act: Act, shared: &Shared) -> io::Result<bool>
             }
         }
         Act::Torrent => {
-            send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")?;
+            let block = b"1\r\nx\r\n".repeat(10_000);
+            send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
             while !stopped() {
-                send(b"x")?;
-                shared.written.fetch_add(1, Ordering::SeqCst);
+                send(&block)?;
+                shared.written.fetch_add(block.len(), Ordering::SeqCst);
             }
         }
         Act::Huge => {
