@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// Shortest sleep between two rounds that only the time has called for.
+const SOONEST: Duration = Duration::from_millis(50);
+
 /// One round's facts, for those who print them.
 #[derive(Debug)]
 pub struct Round {
@@ -124,7 +127,7 @@ impl Agent {
                         continue;
                     }
                 },
-                Event::Recheck => self.forget(),
+                Event::Recheck => self.doubt(),
             }
             if sys.stopping() {
                 break;
@@ -138,7 +141,9 @@ impl Agent {
             if round.happened.iter().any(|happened| happened.outcome != Outcome::AlreadyRight) {
                 quiet_until = sys.now() + self.config.coalesce;
             }
-            again = round.again;
+            // Whatever the reason, never in a spin.
+            let soonest = sys.now() + SOONEST;
+            again = round.again.map(|at| at.max(soonest));
         }
         self.save(sys);
         info!("stopped");
@@ -174,10 +179,16 @@ impl Agent {
         Round { view, decisions, happened, again }
     }
 
-    /// Forgets what is taken for granted: latches and confirmed addresses. Waits that a
-    /// provider asked for stay.
+    /// Forgets what failed for good, too. Waits that a provider asked for stay.
     pub fn forget(&mut self) {
         self.journal.records.clear();
+        self.doubt();
+    }
+
+    /// Takes nothing for granted: confirmed addresses, answers from outside, our own patience.
+    /// Latches stay: a hook that pokes us on every reconnect must not try a bad key each time.
+    fn doubt(&mut self) {
+        self.journal.records.retain(|_, record| record.latch.is_some());
         self.journal.outside.clear();
         for calls in self.journal.calls.values_mut() {
             calls.failures = 0;

@@ -23,8 +23,8 @@ Options:
   -V, --version
   -h, --help
 
-Signals to `run`: HUP reads the config again, USR1 looks and checks again now,
-TERM and INT end it.
+Signals to `run`: HUP reads the config again and tries once more what failed for
+good; USR1 looks now and checks at the provider; TERM and INT end it.
 
 Exit codes: 0 fine, 1 something is wrong, 2 usage or config, 3 could not look.
 ";

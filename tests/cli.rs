@@ -181,3 +181,27 @@ fn providers_are_listed_with_their_options() {
     let one = out(&dir.reachd(&["providers", "rfc2136"]));
     assert!(one.contains("key_secret") && one.contains("config account"), "{one}");
 }
+
+/// The copy on flash is for reboots: written when a confirmed address changes, else left alone.
+#[test]
+fn the_journals_copy_is_written_only_on_a_change_and_read_after_a_loss() {
+    let dir = Dir::new("copy");
+    let config = dir.write(
+        "config",
+        "config reachd 'main'\n\toption journal 'tmp/journal'\n\toption journal_copy 'flash/journal'\n\
+         config account 'here'\n\toption provider 'hosts'\n\toption path 'hosts'\n\
+         config name 'home'\n\toption fqdn 'home.example.test'\n\toption account 'here'\n\
+         \toption shared_line 'wan'\n",
+    );
+    let first = out(&dir.reachd(&["once", "-c", &config]));
+    if !first.contains("now ") {
+        eprintln!("SKIPPED: this machine has no default route with an address");
+        return;
+    }
+    let copy = fs::read(dir.path("flash/journal")).unwrap();
+    dir.reachd(&["once", "-c", &config]);
+    assert_eq!(fs::read(dir.path("flash/journal")).unwrap(), copy, "nothing changed");
+    fs::remove_file(dir.path("tmp/journal")).unwrap();
+    let status = out(&dir.reachd(&["status", "-c", &config]));
+    assert!(status.contains("confirmed"), "{status}");
+}

@@ -52,28 +52,29 @@ fn by_udp<T>(
     let mut buffer = vec![0; LONGEST_UDP];
     let mut garbage = false;
     // The request and one resend. A lost datagram is common; a third one would be impatience.
-    for turn_until in [half, until] {
-        socket.send(message).map_err(|error| broken(&error, false))?;
+    for (turn, turn_until) in [half, until].into_iter().enumerate() {
+        match socket.send(message) {
+            // A full queue loses it, as the way may.
+            Err(error) if !would_block(&error) => return Err(broken(&error, turn > 0)),
+            _ => {}
+        }
         loop {
+            match ready(&socket, PollFlags::POLLIN, turn_until) {
+                Ok(()) => {}
+                Err(error) if error.kind == NetErrorKind::Deadline => break,
+                Err(error) => return Err(NetError { sent: true, ..error }),
+            }
             match socket.recv(&mut buffer) {
                 Ok(len) => {
-                    let reply = &buffer[..len];
-                    if reply.get(..2) == message.get(..2)
-                        && reply.get(2).is_some_and(|b| b & 0x80 != 0)
-                    {
+                    let reply = buffer.get(..len).unwrap_or_default();
+                    if is_reply(message, reply) {
                         match read(reply) {
                             Some(value) => return Ok(value),
                             None => garbage = true,
                         }
                     }
                 }
-                Err(error) if would_block(&error) => {
-                    match ready(&socket, PollFlags::POLLIN, turn_until) {
-                        Ok(()) => {}
-                        Err(error) if error.kind == NetErrorKind::Deadline => break,
-                        Err(error) => return Err(NetError { sent: true, ..error }),
-                    }
-                }
+                Err(error) if would_block(&error) => {}
                 Err(error) => return Err(broken(&error, true)),
             }
         }
@@ -102,12 +103,16 @@ fn by_tcp<T>(
     fill(&mut stream, &mut head, until)?;
     let mut reply = vec![0; usize::from(u16::from_be_bytes(head))];
     fill(&mut stream, &mut reply, until)?;
-    let fits = reply.get(..2) == message.get(..2);
-    fits.then(|| read(&reply)).flatten().ok_or(NetError {
+    is_reply(message, &reply).then(|| read(&reply)).flatten().ok_or(NetError {
         kind: NetErrorKind::Garbage,
         text: "what it answered could not be read".into(),
         sent: true,
     })
+}
+
+/// The id that was asked, and the bit of an answer.
+fn is_reply(message: &[u8], reply: &[u8]) -> bool {
+    reply.get(..2) == message.get(..2) && reply.get(2).is_some_and(|flags| flags & 0x80 != 0)
 }
 
 fn write(stream: &mut TcpStream, mut bytes: &[u8], until: Instant) -> Result<(), NetError> {
@@ -130,7 +135,7 @@ fn fill(stream: &mut TcpStream, mut buffer: &mut [u8], until: Instant) -> Result
                 let text = "the connection was closed before the answer".to_string();
                 return Err(NetError { kind: NetErrorKind::Cut, text, sent: true });
             }
-            Ok(len) => buffer = &mut buffer[len..],
+            Ok(len) => buffer = buffer.get_mut(len..).unwrap_or_default(),
             Err(error) if would_block(&error) => {
                 ready(&*stream, PollFlags::POLLIN, until).map_err(sent)?;
             }
@@ -150,7 +155,15 @@ fn broken(error: &std::io::Error, sent: bool) -> NetError {
         std::io::ErrorKind::ConnectionRefused => {
             (NetErrorKind::Connect, "nobody listens there".into())
         }
-        std::io::ErrorKind::NetworkUnreachable => (NetErrorKind::Connect, "no route to it".into()),
+        std::io::ErrorKind::NetworkUnreachable | std::io::ErrorKind::NetworkDown => {
+            (NetErrorKind::Connect, "no route to it".into())
+        }
+        std::io::ErrorKind::HostUnreachable => {
+            (NetErrorKind::Connect, "the host or the way to it is down".into())
+        }
+        std::io::ErrorKind::ConnectionReset => {
+            (NetErrorKind::Cut, "the connection was closed before the answer".into())
+        }
         _ => (NetErrorKind::Cut, format!("the connection broke: {error}")),
     };
     let sent = sent && kind != NetErrorKind::Connect;

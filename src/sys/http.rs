@@ -26,7 +26,10 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Error};
 
 /// A name with more addresses than this is tried no further.
-const TRIES: u32 = 4;
+const TRIES: usize = 4;
+
+/// Longest status line with headers, bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Requests with the same way out, sharing connections.
 #[derive(Debug)]
@@ -42,14 +45,42 @@ pub struct Session {
 #[derive(Debug)]
 struct Call {
     until: Instant,
+    /// A connection was made for it; else it got one that was kept.
+    fresh: bool,
     /// Request bytes have left.
     sent: bool,
+    /// Reply bytes have come.
+    answered: bool,
     failed: Option<NetError>,
+    /// The last host with its addresses, so that a batch asks the nameserver once.
+    known: Option<(String, Vec<IpAddr>)>,
+}
+
+impl Call {
+    /// Forgets the last call, but not where its host was.
+    fn begin(&mut self, until: Instant) {
+        let known = self.known.take();
+        *self = Call { until, fresh: false, sent: false, answered: false, failed: None, known };
+    }
+
+    /// The server closed a kept connection at the moment we used it: nothing came back, and
+    /// nobody else failed. What is idempotent may go once more (RFC 9110 9.2.2).
+    fn was_stale(&self, method: &str) -> bool {
+        let untold = self.failed.is_none() && !self.answered;
+        !self.fresh && untold && !matches!(method, "POST" | "PATCH")
+    }
 }
 
 impl Session {
     pub fn new(via: &Via, names: &Names) -> Session {
-        let call = Call { until: Instant::now(), sent: false, failed: None };
+        let call = Call {
+            until: Instant::now(),
+            fresh: false,
+            sent: false,
+            answered: false,
+            failed: None,
+            known: None,
+        };
         let call = Arc::new(Mutex::new(call));
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -57,8 +88,9 @@ impl Session {
             .max_redirects_will_error(false)
             .proxy(None)
             .user_agent(concat!("reachd/", env!("CARGO_PKG_VERSION")))
-            .max_response_header_size(16 * 1024)
-            .input_buffer_size(16 * 1024)
+            .max_response_header_size(LONGEST_HEAD)
+            // One more, or a head that fills the buffer would look like an end.
+            .input_buffer_size(LONGEST_HEAD + 1)
             .output_buffer_size(16 * 1024)
             .max_idle_connections(1)
             .build();
@@ -81,12 +113,17 @@ impl Session {
 
     pub fn request(&self, request: &HttpRequest, via: &Via) -> Result<HttpReply, NetError> {
         let host = host(&request.url, via.allow_http)?;
-        *lock(&self.call) =
-            Call { until: Instant::now() + via.deadline, sent: false, failed: None };
-        self.transfer(request, via.max_body).map_err(|failed| {
+        lock(&self.call).begin(Instant::now() + via.deadline);
+        let mut result = self.transfer(request, via.max_body);
+        if result.is_err() && lock(&self.call).was_stale(request.method) {
+            result = self.transfer(request, via.max_body);
+        }
+        result.map_err(|failed| {
             let mut call = lock(&self.call);
-            let mut told = call.failed.take().unwrap_or_else(|| say(failed, via.max_body));
+            let mut told = call.failed.take().unwrap_or_else(|| say(failed, &host, via.max_body));
             told.sent = call.sent;
+            // Its addresses may be part of the trouble.
+            call.known = None;
             // The host once: what the resolver and the connector say names it already.
             if !told.text.contains(&host) {
                 told.text = format!("{host}: {}", told.text);
@@ -141,10 +178,10 @@ fn host(url: &str, allow_http: bool) -> Result<String, NetError> {
 }
 
 /// What ureq found wrong by itself: the reply's form.
-fn say(failed: Error, max_body: usize) -> NetError {
+fn say(failed: Error, host: &str, max_body: usize) -> NetError {
     let (kind, text) = match failed {
         Error::BodyExceedsLimit(_) => {
-            (NetErrorKind::TooLarge, format!("its answer is longer than {} KiB", max_body / 1024))
+            (NetErrorKind::TooLarge, format!("its answer is longer than {max_body} bytes"))
         }
         Error::LargeResponseHeader(..) => {
             (NetErrorKind::TooLarge, "its answer begins with too many headers".into())
@@ -152,17 +189,33 @@ fn say(failed: Error, max_body: usize) -> NetError {
         Error::Http(_) | Error::BadUri(_) => {
             (NetErrorKind::Config, "the request cannot be written as HTTP".into())
         }
-        Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            (NetErrorKind::Cut, "the connection was closed before the answer was complete".into())
+        Error::Io(error) if inner::<Error>(&error).is_some() => {
+            (NetErrorKind::Garbage, "its answer could not be read as HTTP".into())
         }
-        Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-            Some(_) => (NetErrorKind::Garbage, "its answer is not HTTP".into()),
-            None => (NetErrorKind::Cut, format!("the connection broke: {error}")),
+        Error::Io(error) => match inner::<rustls::Error>(&error) {
+            Some(why) => tls::say(why, host, clock::wall()),
+            None => (NetErrorKind::Cut, broken(&error)),
         },
         Error::BodyStalled => (NetErrorKind::Deadline, "no answer in time".into()),
-        _ => (NetErrorKind::Garbage, "its answer is not HTTP".into()),
+        _ => (NetErrorKind::Garbage, "its answer could not be read as HTTP".into()),
     };
     error(kind, text)
+}
+
+fn inner<E: std::error::Error + 'static>(error: &io::Error) -> Option<&E> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn broken(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => {
+            "the connection was closed before the answer was complete".into()
+        }
+        _ => format!("the connection broke: {error}"),
+    }
 }
 
 /// The way out that resolver and connector share.
@@ -198,14 +251,19 @@ impl Resolver for Resolving {
         let host = uri.host().unwrap_or_default();
         let port =
             uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
-        let found = self
-            .names
-            .resolve(host, *family, device.as_deref(), self.way.until())
-            .map_err(|why| self.way.fail(why))?;
+        let known = lock(&self.way.call).known.take().filter(|(name, _)| name == host);
+        let found = match known {
+            Some((_, found)) => found,
+            None => self
+                .names
+                .resolve(host, *family, device.as_deref(), self.way.until())
+                .map_err(|why| self.way.fail(why))?,
+        };
         let mut addresses = self.empty();
-        for ip in found.into_iter().take(TRIES as usize) {
-            addresses.push(SocketAddr::new(ip, port));
+        for ip in found.iter().take(TRIES) {
+            addresses.push(SocketAddr::new(*ip, port));
         }
+        lock(&self.way.call).known = Some((host.to_string(), found));
         Ok(addresses)
     }
 }
@@ -221,12 +279,14 @@ impl Connector for Lines {
     type Out = Line;
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, Error> {
+        lock(&self.way.call).fresh = true;
         let host = details.uri.host().unwrap_or_default();
-        let raw = self.reach(host, &details.addrs)?;
+        // Before any byte moves: the owner's own file may be missing.
         let tls = match details.needs_tls() {
             true => Some(self.secure(host)?),
             false => None,
         };
+        let raw = self.reach(host, &details.addrs)?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         let mut line = Line { raw, tls: tls.map(Box::new), buffers };
@@ -265,17 +325,20 @@ impl Lines {
     }
 
     fn secure(&self, host: &str) -> Result<ClientConnection, Error> {
-        let wrong = |text: String| self.way.fail(error(NetErrorKind::Tls, text));
+        let wrong = |(kind, text)| self.way.fail(error(kind, text));
         if self.tls.get().is_none() {
             let config = tls::config(self.ca_file.as_deref()).map_err(wrong)?;
             let _ = self.tls.set(config);
         }
-        let Some(config) = self.tls.get() else { return Err(wrong("no TLS".into())) };
+        let Some(config) = self.tls.get() else {
+            return Err(wrong((NetErrorKind::Tls, "no TLS".into())));
+        };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_string();
-        let name = ServerName::try_from(bare)
-            .map_err(|_| wrong(format!("{host} is no name that a certificate can have")))?;
+        let name = ServerName::try_from(bare).map_err(|_| {
+            wrong((NetErrorKind::Config, format!("{host} is no name that a certificate can have")))
+        })?;
         ClientConnection::new(config.clone(), name)
-            .map_err(|why| wrong(tls::say(&why, clock::wall()).1))
+            .map_err(|why| wrong(tls::say(&why, host, clock::wall())))
     }
 }
 
@@ -306,14 +369,11 @@ impl Line {
 }
 
 fn say_tls(broken: &io::Error, host: &str) -> NetError {
-    match broken.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(why) => {
-            let (time, text) = tls::say(why, clock::wall());
-            let kind = if time { NetErrorKind::Clock } else { NetErrorKind::Tls };
-            error(kind, format!("could not trust {host}: {text}"))
-        }
-        None => error(NetErrorKind::Cut, format!("{host} broke off while TLS was set up")),
-    }
+    let (kind, text) = match inner::<rustls::Error>(broken) {
+        Some(why) => tls::say(why, host, clock::wall()),
+        None => (NetErrorKind::Cut, format!("{host} closed the connection while TLS was set up")),
+    };
+    error(kind, text)
 }
 
 impl std::fmt::Debug for Line {
@@ -344,6 +404,7 @@ impl Transport for Line {
             None => self.raw.read(input)?,
         };
         self.buffers.input_appended(amount);
+        lock(&self.raw.way.call).answered |= amount > 0;
         Ok(amount > 0)
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Nameservers that are asked; more are ignored, as by resolv.conf(5).
 const SERVERS: usize = 3;
 
-/// Longest wait for one nameserver.
+/// Longest wait for one nameserver; less where the call has less time.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Where to look; tests have their own.
@@ -83,24 +83,31 @@ impl Resolver {
         }
         let families = family.map_or(Family::BOTH.to_vec(), |family| vec![family]);
         let mut trouble = String::new();
+        let mut left = servers.len() as u32;
         for server in servers {
+            // A silent one must leave time for the next, and the last for the call itself.
+            let share = until.saturating_duration_since(Instant::now()) / (left + 1);
+            let until = Instant::now() + share.min(PATIENCE);
+            left -= 1;
             let mut found = Vec::new();
             let mut answered = true;
             for family in &families {
                 match one(host, *family, server, device, until) {
                     Ok(Answer::Addresses(addresses)) => found.extend(addresses),
+                    // Some servers say so where only the other family is there.
+                    Ok(Answer::NoSuchName) if !found.is_empty() => {}
                     Ok(Answer::NoSuchName) => return failed(host, "there is no such name".into()),
                     Ok(Answer::Failed(why)) => {
-                        trouble = format!("{server} says {why}");
+                        trouble = format!("nameserver {} says {why}", place(server));
                         answered = false;
                     }
                     Ok(Answer::Truncated) => {
-                        trouble = format!("{server} cuts its answers");
+                        trouble = format!("nameserver {} cuts its answers", place(server));
                         answered = false;
                     }
                     Err(error) if error.kind == NetErrorKind::Interrupted => return Err(error),
                     Err(error) => {
-                        trouble = format!("{server}: {error}");
+                        trouble = format!("nameserver {}: {error}", place(server));
                         answered = false;
                         // What does not answer one question does not answer the next.
                         break;
@@ -143,11 +150,18 @@ fn one(
     };
     // A resolver on this machine (dnsmasq) is not behind the WAN device.
     let device = device.filter(|_| !server.ip().is_loopback());
-    let until = until.min(Instant::now() + PATIENCE);
     let read = |reply: &[u8]| answer(&asked, reply, family);
     match dns::exchange(server, &asked, DnsTransport::Udp, device, until, &read)? {
         Answer::Truncated => dns::exchange(server, &asked, DnsTransport::Tcp, device, until, &read),
         answer => Ok(answer),
+    }
+}
+
+/// A nameserver as the owner wrote it.
+fn place(server: SocketAddr) -> String {
+    match server.port() {
+        53 => server.ip().to_string(),
+        _ => server.to_string(),
     }
 }
 
@@ -156,6 +170,10 @@ fn failed<T>(host: &str, why: String) -> Result<T, NetError> {
     Err(NetError { kind: NetErrorKind::Resolve, text, sent: false })
 }
 
-fn family_text(family: Option<Family>) -> String {
-    family.map_or("IP".into(), |family| family.to_string())
+fn family_text(family: Option<Family>) -> &'static str {
+    match family {
+        Some(Family::Ipv4) => "IPv4",
+        Some(Family::Ipv6) => "IPv6",
+        None => "IP",
+    }
 }

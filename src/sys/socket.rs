@@ -18,9 +18,13 @@ pub fn error(kind: NetErrorKind, text: String) -> NetError {
     NetError { kind, text, sent: false }
 }
 
-/// Waits, with the reason as an error.
+/// Waits, with the reason as an error. What is ready too late is too late: whoever sends without
+/// end must not outlive the deadline.
 pub fn ready(fd: impl AsFd, interest: PollFlags, until: Instant) -> Result<(), NetError> {
     match wait(fd.as_fd(), interest, until) {
+        Waited::Ready if Instant::now() >= until => {
+            Err(error(NetErrorKind::Deadline, "no answer in time".into()))
+        }
         Waited::Ready => Ok(()),
         Waited::Deadline => Err(error(NetErrorKind::Deadline, "no answer in time".into())),
         Waited::Stop => Err(error(NetErrorKind::Interrupted, "interrupted".into())),

@@ -5,18 +5,21 @@
 //! only those stay that can end this chain: whose subject is an issuer in it. rustls' own
 //! verifier then decides with just these. That costs one pass over the file and no memory.
 
+use super::files;
+use crate::model::utc::utc;
 use crate::wire::der;
+use crate::world::NetErrorKind;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
     SignatureScheme,
 };
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::sync::Arc;
 
 /// Where systems keep their bundle: OpenWrt and Debian, Alpine, Fedora.
@@ -24,13 +27,19 @@ const BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// A client's settings: TLS 1.2 and 1.3, roots from `ca_file`, else $SSL_CERT_FILE, else the
-/// system's bundle.
-pub fn config(ca_file: Option<&str>) -> Result<Arc<ClientConfig>, String> {
+/// system's bundle. An own file that can't be opened is told here, before anybody is asked.
+pub fn config(ca_file: Option<&str>) -> Result<Arc<ClientConfig>, (NetErrorKind, String)> {
+    if let Some(path) = ca_file {
+        File::open(path).map_err(|error| {
+            let why = files::say_read(&error);
+            (NetErrorKind::Config, format!("could not read the trust roots {path}: {why}"))
+        })?;
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = Roots { file: ca_file.map(str::to_string), provider: provider.clone() };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(|error| (NetErrorKind::Tls, error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(roots))
         .with_no_client_auth();
@@ -46,18 +55,22 @@ struct Roots {
 }
 
 impl Roots {
-    /// The roots that can end this chain.
-    fn for_chain(&self, chain: &[&CertificateDer<'_>]) -> Result<RootCertStore, Error> {
+    /// The roots that can end this chain, and where they were looked for.
+    fn for_chain(&self, chain: &[&CertificateDer<'_>]) -> Result<(RootCertStore, String), Error> {
         let issuers: Vec<&[u8]> =
             chain.iter().filter_map(|one| der::names(one)).map(|(issuer, _)| issuer).collect();
         let mut store = RootCertStore::empty();
-        match self.open()? {
+        let place = match self.open()? {
             Some((file, path)) => {
                 let reader = BufReader::with_capacity(4096, file);
                 let mut any = false;
                 for root in CertificateDer::pem_reader_iter(reader) {
-                    // One bad entry in a bundle must not cost the others.
-                    let Ok(root) = root else { continue };
+                    let root = match root {
+                        Ok(root) => root,
+                        Err(pem::Error::Io(error)) => return Err(self.unread(&path, &error)),
+                        // One bad entry in a bundle must not cost the others.
+                        Err(_) => continue,
+                    };
                     any = true;
                     let fits = der::names(&root).is_some_and(|(_, name)| issuers.contains(&name));
                     if fits || chain.iter().any(|one| ***one == *root) {
@@ -65,21 +78,36 @@ impl Roots {
                     }
                 }
                 if !any {
-                    return Err(trouble(format!("there are no certificates in {path}")));
+                    return Err(self.trouble(format!("no certificate in PEM form is in {path}")));
                 }
+                path
             }
             #[cfg(feature = "bundled-roots")]
-            None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            None => {
+                store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+                "this program".into()
+            }
             #[cfg(not(feature = "bundled-roots"))]
             None => {
-                return Err(trouble(
-                    "there are no trust roots on this machine: install ca-bundle, or set option \
-                     ca_file"
-                        .into(),
-                ));
+                let text = "there are no trust roots on this machine: install ca-bundle, or set \
+                            option ca_file";
+                return Err(self.trouble(text.into()));
             }
+        };
+        Ok((store, place))
+    }
+
+    /// What is wrong with the roots themselves. With the owner's own file, it is theirs to mend.
+    fn trouble(&self, text: String) -> Error {
+        match self.file {
+            Some(_) => trouble(io::ErrorKind::InvalidInput, text),
+            None => trouble(io::ErrorKind::Other, text),
         }
-        Ok(store)
+    }
+
+    fn unread(&self, path: &str, error: &io::Error) -> Error {
+        let why = files::say_read(error);
+        self.trouble(format!("could not read the trust roots {path}: {why}"))
     }
 
     fn open(&self) -> Result<Option<(File, String)>, Error> {
@@ -87,7 +115,7 @@ impl Roots {
         if let Some(path) = named {
             return match File::open(&path) {
                 Ok(file) => Ok(Some((file, path))),
-                Err(error) => Err(trouble(format!("could not read trust roots {path}: {error}"))),
+                Err(error) => Err(self.unread(&path, &error)),
             };
         }
         Ok(BUNDLES
@@ -106,14 +134,22 @@ impl ServerCertVerifier for Roots {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).collect();
-        let roots = self.for_chain(&chain)?;
+        let (roots, place) = self.for_chain(&chain)?;
+        let stranger = || {
+            let text = format!("its certificate is from no authority in {place}");
+            Error::from(CertificateError::Other(other(io::ErrorKind::Other, text)))
+        };
         if roots.is_empty() {
-            return Err(CertificateError::UnknownIssuer.into());
+            return Err(stranger());
         }
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
             .build()
-            .map_err(|error| trouble(error.to_string()))?
+            .map_err(|error| self.trouble(error.to_string()))?
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .map_err(|error| match error {
+                Error::InvalidCertificate(CertificateError::UnknownIssuer) => stranger(),
+                error => error,
+            })
     }
 
     fn verify_tls12_signature(
@@ -141,75 +177,59 @@ impl ServerCertVerifier for Roots {
     }
 }
 
-fn trouble(text: String) -> Error {
-    Error::Other(OtherError(Arc::new(std::io::Error::other(text))))
+fn trouble(kind: io::ErrorKind, text: String) -> Error {
+    Error::Other(other(kind, text))
 }
 
-/// A TLS failure in the owner's words, and whether it is about the time.
-pub fn say(error: &Error, now: u64) -> (bool, String) {
-    let time = |at: &UnixTime| date(at.as_secs());
-    match error {
-        Error::InvalidCertificate(why) => match why {
-            CertificateError::Expired | CertificateError::NotValidYet => {
-                (true, format!("its certificate is not valid at {}, by this clock", date(now)))
-            }
-            CertificateError::ExpiredContext { time: now, not_after } => (
-                true,
-                format!(
-                    "its certificate ended {}; this router's clock says {}. Is the clock right?",
-                    time(not_after),
-                    time(now)
-                ),
-            ),
-            CertificateError::NotValidYetContext { time: now, not_before } => (
-                true,
-                format!(
-                    "its certificate begins {}; this router's clock says {}. Is the clock right?",
-                    time(not_before),
-                    time(now)
-                ),
-            ),
-            CertificateError::UnknownIssuer => {
-                (false, "its certificate is not from an authority this machine trusts".into())
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                (false, "its certificate is for another name".into())
-            }
-            other => (false, format!("its certificate is not good: {other}")),
-        },
-        Error::Other(other) => (false, other.0.to_string()),
-        other => (false, format!("TLS failed: {other}")),
-    }
+fn other(kind: io::ErrorKind, text: String) -> OtherError {
+    OtherError(Arc::new(io::Error::new(kind, text)))
 }
 
-/// `YYYY-MM-DD HH:MM UTC` of seconds since 1970 (proleptic Gregorian calendar).
-pub fn date(seconds: u64) -> String {
-    let days = (seconds / 86_400) as i64;
-    // Days since 0000-03-01, in eras of 400 years; years begin in March, so that the leap day
-    // is their last.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+/// A TLS failure in the owner's words.
+pub fn say(error: &Error, host: &str, now: u64) -> (NetErrorKind, String) {
+    let (kind, why) = match error {
+        Error::InvalidCertificate(why) => untrusted(why, now),
+        Error::Other(OtherError(why)) => {
+            let own = why.downcast_ref::<io::Error>().map(io::Error::kind);
+            match own {
+                Some(io::ErrorKind::InvalidInput) => (NetErrorKind::Config, why.to_string()),
+                _ => (NetErrorKind::Tls, why.to_string()),
+            }
+        }
+        Error::InvalidMessage(_) => {
+            (NetErrorKind::Tls, "what it sends is not TLS; is the port right?".into())
+        }
+        Error::PeerIncompatible(_) => (NetErrorKind::Tls, "it has no TLS that we know".into()),
+        Error::AlertReceived(alert) => (NetErrorKind::Tls, format!("it refused: {alert:?}")),
+        other => (NetErrorKind::Tls, other.to_string()),
+    };
+    let verb = match error {
+        Error::InvalidCertificate(_) | Error::Other(_) => "trust",
+        _ => "set up TLS with",
+    };
+    (kind, format!("could not {verb} {host}: {why}"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::date;
-
-    #[test]
-    fn dates() {
-        assert_eq!(date(0), "1970-01-01 00:00 UTC");
-        assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
-        assert_eq!(date(1_795_452_266), "2026-11-23 16:44 UTC");
-        assert_eq!(date(4_107_542_399), "2100-02-28 23:59 UTC");
+fn untrusted(why: &CertificateError, now: u64) -> (NetErrorKind, String) {
+    let clock = |what: &str, limit: &UnixTime, now: &UnixTime| {
+        let (limit, now) = (utc(limit.as_secs()), utc(now.as_secs()));
+        let text = format!("its certificate {what} {limit}, but here it is {now}");
+        (NetErrorKind::Clock, format!("{text}; check this machine's clock"))
+    };
+    match why {
+        CertificateError::Expired | CertificateError::NotValidYet => {
+            (NetErrorKind::Clock, format!("its certificate is not valid at {}", utc(now)))
+        }
+        CertificateError::ExpiredContext { time, not_after } => clock("ended", not_after, time),
+        CertificateError::NotValidYetContext { time, not_before } => {
+            clock("begins", not_before, time)
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            let text = "its certificate is for another name; a login page or proxy on the way \
+                        may have answered instead";
+            (NetErrorKind::Tls, text.into())
+        }
+        CertificateError::Other(OtherError(why)) => (NetErrorKind::Tls, why.to_string()),
+        other => (NetErrorKind::Tls, format!("its certificate is not good: {other}")),
     }
 }

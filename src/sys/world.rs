@@ -49,7 +49,7 @@ impl Net for World {
         let device = via.device.as_deref();
         let addresses = self.names.resolve(host, via.family, device, until)?;
         let mut left = addresses.len() as u32;
-        let mut last = None;
+        let mut last: Option<NetError> = None;
         for ip in addresses {
             let share = until.saturating_duration_since(Instant::now()) / left.max(1);
             left = left.saturating_sub(1);
@@ -58,13 +58,16 @@ impl Net for World {
             match dns::exchange(address, message, over, device, Instant::now() + share, &all) {
                 Ok(reply) => return Ok(reply),
                 Err(why) => {
-                    let stop = why.kind == NetErrorKind::Interrupted || why.sent;
+                    // Silence by UDP is asked at the next address, as it is asked again at the same.
+                    let silent = over == DnsTransport::Udp && why.kind == NetErrorKind::Deadline;
+                    let stop = why.kind == NetErrorKind::Interrupted || (why.sent && !silent);
+                    let sent = why.sent || last.as_ref().is_some_and(|last| last.sent);
                     let at = if ip.to_string() == host {
                         address.to_string()
                     } else {
                         format!("{host} ({address})")
                     };
-                    last = Some(NetError { text: format!("{at}: {}", why.text), ..why });
+                    last = Some(NetError { text: format!("{at}: {}", why.text), sent, ..why });
                     if stop {
                         break;
                     }
