@@ -3,6 +3,7 @@ misbehaves. Most of it by `once`: it has the same insides and an exit code."""
 
 import os
 import re
+import signal
 import time
 
 from house import Failed, wait_for
@@ -140,7 +141,7 @@ def test_cf_too_many_requests(house):
     daemon = house.daemon()
     house.replace(f"{A}/24", "203.0.113.6/24")
     time.sleep(0.5)
-    daemon.signal(10)
+    daemon.signal(signal.SIGUSR1)
     time.sleep(1.5)
     daemon.kill()
     house.once()

@@ -1,5 +1,6 @@
 """HUP, USR1, TERM; wrong keys and wrong configs."""
 
+import signal
 import time
 
 import servers
@@ -18,7 +19,9 @@ def test_bad_key(house):
     daemon.says(r"section 'home': home\.example\.test A.*: .*key_secret")
     daemon.says("will not be tried again until the config changes")
     time.sleep(2.5)
-    house.replace(f"{A}/24", f"{B}/24")  # not even a change is a reason
+    # Not even a change is a reason, nor a hook that pokes us.
+    house.replace(f"{A}/24", f"{B}/24")
+    daemon.signal(signal.SIGUSR1)
     time.sleep(2.5)
     requests = len(house.updates())
     if requests != 1 or house.tap.tcp:
@@ -150,7 +153,7 @@ def test_usr1_checks_again(house):
     house.by_hand("update delete home.example.test A",
                   "update add home.example.test 60 A 192.0.2.99")
     house.stays(A="192.0.2.99", during=0.5)
-    daemon.signal(10)
+    daemon.signal(signal.SIGUSR1)
     house.follows(A=A)
 
 
@@ -167,7 +170,7 @@ def test_term_while_idle(house):
 def test_int_while_idle(house):
     daemon = house.daemon()
     daemon.says("name")
-    daemon.signal(2)
+    daemon.signal(signal.SIGINT)
     wait_for("it ends", lambda: not daemon.alive(), 1)
 
 
