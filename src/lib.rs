@@ -11,7 +11,7 @@
 //!       -> act (lookups, providers) -> [Happened] -> journal -> saved
 //! ```
 //!
-//! One process, one thread, one `poll` over rtnetlink, a signalfd and a timeout. The loop is
+//! One process, one thread, one `poll` over rtnetlink, ubus, a signalfd and a timeout. The loop is
 //! [`agent::Agent::run`]; `once` and `why` are one turn of it.
 //!
 //! # The rooms
@@ -20,8 +20,8 @@
 //! |---|---|---|
 //! | [`model`] | plain values in the field's words | everything else |
 //! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
-//! | [`parse`] | text or bytes in, facts out (UCI, netifd) | meaning |
-//! | [`wire`] | message formats without sockets (rtnetlink, DNS, UPDATE with TSIG, DER) | sending |
+//! | [`parse`] | text or values in, facts out (UCI, netifd) | meaning |
+//! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER) | sending |
 //! | [`lookup`] | which services tell our outside address, reading and weighing their answers | when to ask |
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
@@ -33,7 +33,7 @@
 //! | [`agent`] | the loop | all of the above |
 //! | [`render`] | text for people, JSON for programs | facts |
 //! | [`cli`] | what may be typed | doing it |
-//! | [`sys`] | sockets, TLS, netlink, signals, files, programs, clocks | meaning |
+//! | [`sys`] | sockets, TLS, netlink, ubus, signals, files, clocks | meaning |
 //!
 //! Calls point down only, in this order:
 //! `main, cli -> render -> agent -> act -> observe, decide -> config, choose, journal -> providers,

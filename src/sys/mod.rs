@@ -1,4 +1,4 @@
-//! The only place that touches the world: netlink, signals, sockets, TLS, files, programs, clocks.
+//! The only place that touches the world: netlink, ubus, signals, sockets, TLS, files, clocks.
 //! It looks and it does; what that means is decided elsewhere.
 
 pub mod clock;
