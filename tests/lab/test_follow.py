@@ -74,6 +74,17 @@ def test_address_before_route(house):
     house.follows(A=B)
 
 
+def test_answer_lost_with_the_old_address(house):
+    """The address changes while BIND's answer to the old one is on its way: it never arrives."""
+    house.add(f"{A}/24")
+    house.bind.send_signal(signal.SIGSTOP)
+    house.daemon()
+    wait_for("the update is sent", house.updates)
+    house.replace(f"{A}/24", f"{B}/24")
+    house.bind.send_signal(signal.SIGCONT)
+    house.follows(A=B, within=6)
+
+
 def test_ppp_flap(house):
     """The link goes and comes back with another address, peer to peer as PPP has it."""
     house.unplug()
