@@ -204,8 +204,11 @@ pub fn publish(
             let outcome = outcomes
                 .next()
                 .unwrap_or_else(|| Outcome::Bug("the provider gave no answer for it".into()));
-            // Being stopped is nobody's failure; only what may have happened is noted.
-            if stopped && !outcome.is_right() && !matches!(outcome, Outcome::NotConfirmed(_)) {
+            // Being stopped is nobody's failure: what may have happened is noted, nothing told.
+            if stopped && !outcome.is_right() {
+                if matches!(outcome, Outcome::NotConfirmed(_)) {
+                    told.push((key, outcome));
+                }
                 continue;
             }
             told.push((key, outcome.clone()));

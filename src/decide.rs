@@ -5,7 +5,7 @@
 //! counts, is it already there, may the provider be called now. "Could not tell" ends in doing
 //! nothing, and nothing here ever deletes.
 
-use crate::choose::{self, Choice};
+use crate::choose::{self, Choice, Reject};
 use crate::journal::{Calls, Journal, Moment, RecordKey};
 use crate::model::address::{Kind, class};
 use crate::model::config::Config;
@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// While an account fails, a new address may be tried this soon after the last call.
-const CHANGED_RETRY: Duration = Duration::from_secs(10);
+const CHANGED_RETRY: Duration = Duration::from_secs(1);
 
 /// What to do for one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn record(
                         return (step, why, Some(again.map_or(next, |at| at.min(next))));
                     }
                     Asked::Trouble(why, next) => {
-                        let why = format!("could not learn the outside address: {why}; {seen}");
+                        let why = format!("{why}; {seen}");
                         return (Step::Unknown, why, Some(next));
                     }
                     Asked::NotYet => return (Step::Ask(Some(device.clone())), seen, None),
@@ -210,10 +210,12 @@ fn is_what(ip: IpAddr) -> String {
 }
 
 /// Some address is there that only its class keeps from being published.
-fn shared(rejected: &[(IpAddr, choose::Reject)]) -> bool {
-    rejected.iter().any(|(ip, _)| {
-        let class = class(*ip);
-        !class.global && class.kind.fits_a_record() && class.kind != Kind::UniqueLocal
+fn shared(rejected: &[(IpAddr, Reject)]) -> bool {
+    rejected.iter().any(|(_, reject)| match reject {
+        Reject::Class(class) => {
+            !class.global && class.kind.fits_a_record() && class.kind != Kind::UniqueLocal
+        }
+        _ => false,
     })
 }
 
@@ -224,7 +226,7 @@ fn no_wan(name: &Name, family: Family) -> String {
     }
 }
 
-fn seen(wan: &Wan, device: &str, rejected: &[(IpAddr, choose::Reject)]) -> String {
+fn seen(wan: &Wan, device: &str, rejected: &[(IpAddr, Reject)]) -> String {
     if rejected.is_empty() {
         return format!("{device} has no {} address", wan.family);
     }
@@ -450,7 +452,8 @@ mod tests {
         let until = |calls: Calls, changed| not_before(&calls, five, changed).as_secs();
         assert_eq!(until(calls(0, 0), false), 995, "the provider's interval");
         assert_eq!(until(calls(0, 1500), false), 1500, "our backoff");
-        assert_eq!(until(calls(0, 1500), true), 1000, "a new address: ten seconds");
+        assert_eq!(until(calls(0, 1500), true), 995, "a new address: soon, at the interval");
+        assert_eq!(not_before(&calls(0, 1500), Duration::ZERO, true).as_secs(), 991);
         assert_eq!(until(calls(1800, 1500), true), 1800, "the provider's word");
         assert_eq!(not_before(&Calls::default(), five, false), Duration::ZERO);
     }
@@ -466,7 +469,7 @@ mod tests {
         let decision = one(&eth(&["93.184.7.20"]), &journal, &config);
         assert_eq!(decision.step, Step::Wait(vec![ip("93.184.7.20")]));
         assert_eq!(decision.why, "no answer");
-        assert_eq!(decision.again, Some(NOW + Duration::from_secs(10)));
+        assert_eq!(decision.again, Some(NOW + Duration::from_secs(5)), "the provider's interval");
     }
 
     #[test]

@@ -23,8 +23,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 /// A provider that asks for less than this is not taken at its word.
 const SHORTEST_WAIT: Duration = Duration::from_secs(30);
 
-/// First wait after a failure; doubles with each further one.
-const FIRST_BACKOFF: Duration = Duration::from_secs(10);
+/// First wait after a failure; doubles with each further one. Short, because the most common
+/// failure is our own: an address that is there a moment before its route.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 
 /// What we know of one record (name, family, account).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -502,13 +503,14 @@ mod tests {
             journal.after("lab", NOW, 0, [(&key(), &later)]);
             waits.push((journal.calls["lab"].backoff_until - NOW).as_secs());
         }
-        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600]);
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]);
         journal.after("lab", NOW, 0, [(&key(), &Outcome::Updated)]);
         assert_eq!(
             (journal.calls["lab"].failures, journal.calls["lab"].backoff_until),
             (0, Duration::ZERO)
         );
-        assert_eq!(backoff(0, FIRST_BACKOFF, 1023).as_millis(), 12_497);
+        assert_eq!(backoff(0, FIRST_BACKOFF, 1023).as_millis(), 1249);
+        assert_eq!(backoff(40, FIRST_BACKOFF, 0), LONGEST_BACKOFF);
     }
 
     #[test]

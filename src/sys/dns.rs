@@ -47,15 +47,20 @@ fn by_udp<T>(
     until: Instant,
     read: &dyn Fn(&[u8]) -> Option<T>,
 ) -> Result<T, NetError> {
-    let socket = udp(server, device)?;
+    let mut socket = udp(server, device)?;
     let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
     let mut buffer = vec![0; LONGEST_UDP];
     let mut garbage = false;
     // The request and one resend. A lost datagram is common; a third one would be impatience.
     for (turn, turn_until) in [half, until].into_iter().enumerate() {
         match socket.send(message) {
+            // The own address may be gone with which we asked first: ask from the new one.
+            Err(error) if turn > 0 && !would_block(&error) => {
+                socket = udp(server, device).map_err(sent)?;
+                socket.send(message).map_err(|error| sent(broken(&error, true)))?;
+            }
             // A full queue loses it, as the way may.
-            Err(error) if !would_block(&error) => return Err(broken(&error, turn > 0)),
+            Err(error) if !would_block(&error) => return Err(broken(&error, false)),
             _ => {}
         }
         loop {

@@ -48,6 +48,7 @@ pub fn replace(path: &str, content: &[u8], mode: u32) -> Result<(), String> {
     // read a whole directory (dnsmasq's hosts) pass it over.
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let beside = parent.join(format!(".{name}.reachd-{}", std::process::id()));
+    clear(parent, &format!(".{name}.reachd-"));
     let owner = old.map(|old| (old.uid(), old.gid()));
     let written = write(&beside, content, mode, owner).and_then(|()| fs::rename(&beside, &target));
     if let Err(error) = written {
@@ -59,6 +60,18 @@ pub fn replace(path: &str, content: &[u8], mode: u32) -> Result<(), String> {
         let _ = parent.sync_all();
     }
     Ok(())
+}
+
+/// Takes away what killed processes have left: on tmpfs every file is memory.
+fn clear(parent: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Where symbolic links lead, also where nothing is there yet.
