@@ -184,6 +184,21 @@ fn misbehaviour_is_named() {
 }
 
 #[test]
+fn a_body_without_length_is_whole_only_if_its_end_is_said() {
+    let reply = Reply::new(200, "203.0.113.1");
+    for front in [Front::Plain, Front::Good, Front::Tls12] {
+        let via = Via { allow_http: true, ..via() };
+        let server = Server::fixed(front, Act::UntilClose(reply.clone()));
+        assert_eq!(get(&server, &via).unwrap().body, b"203.0.113.1", "{front:?}");
+        if front != Front::Plain {
+            let server = Server::fixed(front, Act::TornOff(reply.clone()));
+            let error = get(&server, &via).unwrap_err();
+            assert_eq!((error.kind, error.sent), (Kind::Cut, true), "{front:?}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_huge_body_is_left_early() {
     for front in [Front::Plain, Front::Good] {
         let server = Server::fixed(front, Act::Huge);
@@ -373,6 +388,16 @@ fn a_header_that_cannot_be_written() {
     let error = World::new().http(&request, &via()).unwrap_err();
     assert_eq!((error.kind, error.sent), (Kind::Config, false));
     assert_eq!(error.text, "127.0.0.1: the request cannot be written as HTTP");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_not_blamed_on_the_server() {
+    let server = Server::fixed(Front::Good, ok());
+    let request = HttpRequest::new("GET", server.url("/")).header("X-Long", "x".repeat(20_000));
+    let error = World::new().http(&request, &via()).unwrap_err();
+    assert_eq!(error.kind, Kind::Config, "{error}");
+    assert_eq!(error.text, "127.0.0.1: a line of the request is too long");
+    assert_eq!(server.requests(), 0);
 }
 
 #[test]

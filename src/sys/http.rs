@@ -120,7 +120,9 @@ impl Session {
         }
         result.map_err(|failed| {
             let mut call = lock(&self.call);
-            let mut told = call.failed.take().unwrap_or_else(|| say(failed, &host, via.max_body));
+            let answered = call.answered;
+            let mut told =
+                call.failed.take().unwrap_or_else(|| say(failed, &host, via.max_body, answered));
             told.sent = call.sent;
             // Its addresses may be part of the trouble.
             call.known = None;
@@ -178,13 +180,16 @@ fn host(url: &str, allow_http: bool) -> Result<String, NetError> {
 }
 
 /// What ureq found wrong by itself: the reply's form.
-fn say(failed: Error, host: &str, max_body: usize) -> NetError {
+fn say(failed: Error, host: &str, max_body: usize, answered: bool) -> NetError {
     let (kind, text) = match failed {
         Error::BodyExceedsLimit(_) => {
             (NetErrorKind::TooLarge, format!("its answer is longer than {max_body} bytes"))
         }
         Error::LargeResponseHeader(..) => {
             (NetErrorKind::TooLarge, "its answer begins with too many headers".into())
+        }
+        Error::Protocol(_) if !answered => {
+            (NetErrorKind::Config, "a line of the request is too long".into())
         }
         Error::Http(_) | Error::BadUri(_) => {
             (NetErrorKind::Config, "the request cannot be written as HTTP".into())
@@ -215,6 +220,17 @@ fn broken(error: &io::Error) -> String {
             "the connection was closed before the answer was complete".into()
         }
         _ => format!("the connection broke: {error}"),
+    }
+}
+
+/// ureq takes a broken connection for the end of a body without a length. Over TLS, where the
+/// end is said (RFC 8446 6.1), anybody on the way could so cut 203.0.113.12 to 203.0.113.1.
+fn unfinished(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted => io::ErrorKind::BrokenPipe.into(),
+        _ => error,
     }
 }
 
@@ -399,10 +415,11 @@ impl Transport for Line {
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let input = self.buffers.input_append_buf();
-        let amount = match &mut self.tls {
-            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.raw).read(input)?,
-            None => self.raw.read(input)?,
+        let read = match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.raw).read(input),
+            None => self.raw.read(input),
         };
+        let amount = read.map_err(unfinished)?;
         self.buffers.input_appended(amount);
         lock(&self.raw.way.call).answered |= amount > 0;
         Ok(amount > 0)

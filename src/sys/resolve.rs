@@ -7,7 +7,8 @@ use super::{dns, files};
 use crate::model::name::Family;
 use crate::wire::dns::{Answer, answer, question};
 use crate::world::{DnsTransport, NetError, NetErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use nix::net::if_::if_nametoindex;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
 /// Nameservers that are asked; more are ignored, as by resolv.conf(5).
@@ -129,13 +130,20 @@ impl Resolver {
                 let mut words = line.split_whitespace();
                 (words.next() == Some("nameserver")).then(|| words.next())?
             })
-            // A port is our own extension, for tests without root.
-            .filter_map(|word| {
-                word.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or(word.parse()).ok()
-            })
+            .filter_map(nameserver)
             .take(SERVERS)
             .collect()
     }
+}
+
+/// An address; a link-local one with its link (RFC 4007 11), as IPv6 routers announce it.
+fn nameserver(word: &str) -> Option<SocketAddr> {
+    if let Some((ip, link)) = word.split_once('%') {
+        let scope = link.parse().ok().or_else(|| if_nametoindex(link).ok())?;
+        return Some(SocketAddrV6::new(ip.parse().ok()?, 53, 0, scope).into());
+    }
+    // A port is our own extension, for tests without root.
+    word.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or(word.parse()).ok()
 }
 
 fn one(
@@ -175,5 +183,25 @@ fn family_text(family: Option<Family>) -> &'static str {
         Some(Family::Ipv4) => "IPv4",
         Some(Family::Ipv6) => "IPv6",
         None => "IP",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nameserver;
+
+    #[test]
+    fn nameservers_with_and_without_a_link() {
+        for (word, address) in [
+            ("192.0.2.53", Some("192.0.2.53:53")),
+            ("2001:db8::53", Some("[2001:db8::53]:53")),
+            ("fe80::1%lo", Some("[fe80::1%1]:53")),
+            ("fe80::1%7", Some("[fe80::1%7]:53")),
+            ("fe80::1%no-such-dev", None),
+            ("dns.example", None),
+        ] {
+            let read = nameserver(word).map(|address| address.to_string());
+            assert_eq!(read.as_deref(), address, "{word}");
+        }
     }
 }

@@ -95,6 +95,8 @@ pub enum Act {
     ReplyAndClose(Reply),
     /// Without length: the end of the connection is the end of the body.
     UntilClose(Reply),
+    /// The same, but over TLS the end is not said (no close_notify).
+    TornOff(Reply),
     /// Never answers.
     Hang,
     /// Complete headers, then one byte of the body each 50 ms.
@@ -227,8 +229,19 @@ impl Drop for Server {
     }
 }
 
-trait Both: Read + Write {}
-impl<T: Read + Write> Both for T {}
+trait Both: Read + Write {
+    /// Says that nothing more comes.
+    fn goodbye(&mut self) {}
+}
+
+impl Both for TcpStream {}
+
+impl Both for StreamOwned<ServerConnection, TcpStream> {
+    fn goodbye(&mut self) {
+        self.conn.send_close_notify();
+        let _ = self.flush();
+    }
+}
 
 fn connection(
     mut stream: TcpStream,
@@ -329,6 +342,11 @@ fn perform(stream: &mut dyn Both, act: Act, shared: &Shared) -> io::Result<bool>
         }
         Act::ReplyAndClose(reply) => send(&whole(&reply))?,
         Act::UntilClose(reply) => {
+            send(&head(&reply, "Connection: close\r\n"))?;
+            send(&reply.body)?;
+            stream.goodbye();
+        }
+        Act::TornOff(reply) => {
             send(&head(&reply, "Connection: close\r\n"))?;
             send(&reply.body)?;
         }
