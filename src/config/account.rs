@@ -4,6 +4,7 @@ use super::part::Part;
 use super::{Files, value};
 use crate::model::account::{Account, Setting};
 use crate::model::secret::Secret;
+use crate::parse::uci::quoted;
 use crate::providers::{Kind, OptionDoc, Provider};
 use std::collections::BTreeMap;
 
@@ -42,16 +43,8 @@ pub(super) fn read<'t>(
             "needs a name, for names to refer to: config account 'cf'",
         );
     }
-    let ids: Vec<&str> = providers.iter().map(|provider| provider.id).collect();
-    let index = match part.section.option("provider") {
-        Some(_) => part.word("provider", &ids),
-        None => {
-            let text = ["is missing: who holds the records? One of ", &ids.join(", ")];
-            part.missing("provider", text.concat());
-            None
-        }
-    };
-    let Some(provider) = index.and_then(|index| providers.get(index)) else {
+    let provider = provider(part, providers);
+    let Some(provider) = provider else {
         return (known, None);
     };
     known.provider = Some(provider);
@@ -70,6 +63,7 @@ pub(super) fn read<'t>(
     for doc in provider.options {
         let setting = match doc.kind {
             Kind::Secret => secret(part, provider, doc, mode, files).map(Setting::Secret),
+            Kind::List => list(part, provider, doc).map(Setting::List),
             _ => plain(part, provider, doc, allow_http).map(Setting::Text),
         };
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
@@ -85,6 +79,27 @@ pub(super) fn read<'t>(
     };
     account.fingerprint = fingerprint(&account);
     (known, Some(account))
+}
+
+/// The provider that the section names.
+fn provider<'t>(part: &mut Part, providers: &'t [Provider]) -> Option<&'t Provider> {
+    if part.section.option("provider").is_none() {
+        let text = "is missing: who holds the records? One of those that reachd providers lists";
+        part.missing("provider", text);
+        return None;
+    }
+    let id = part.text("provider")?;
+    let found = providers.iter().find(|provider| provider.id == id);
+    if found.is_none() {
+        let ids: Vec<&str> = providers.iter().map(|provider| provider.id).collect();
+        let shown = quoted(id.as_bytes());
+        let text = match value::near(id, &ids) {
+            Some(near) => [&shown, " is not known here; did you mean '", near, "'?"].concat(),
+            None => [&shown, " is not known here: see reachd providers, or take 'custom'"].concat(),
+        };
+        part.error(part.line_of("provider"), Some("provider"), text);
+    }
+    found
 }
 
 fn file_option(name: &str) -> String {
@@ -111,6 +126,15 @@ fn fingerprint(account: &Account) -> u64 {
     value::fingerprint(&parts)
 }
 
+/// Several texts, of which none is cut at blanks.
+fn list(part: &mut Part, provider: &Provider, doc: &OptionDoc) -> Option<Vec<String>> {
+    let items = part.items(doc.name);
+    if items.is_empty() && doc.required && part.section.option(doc.name).is_none() {
+        part.missing(doc.name, needed(provider, doc, ""));
+    }
+    Some(items.into_iter().map(str::to_owned).collect()).filter(|items: &Vec<_>| !items.is_empty())
+}
+
 /// An option that is not a secret, in the form providers get it.
 fn plain(
     part: &mut Part,
@@ -126,12 +150,12 @@ fn plain(
     }
     let text = part.text(doc.name)?;
     let checked = match doc.kind {
-        Kind::Text | Kind::Secret => Ok(text.to_owned()),
+        Kind::Text | Kind::Secret | Kind::List => Ok(text.to_owned()),
         Kind::Path => value::path(text),
         Kind::Domain => value::domain(text, false),
         Kind::HostPort => value::host_port(text).map(|_| text.to_owned()),
         Kind::OneOf(words) => value::word(text, words).map(|_| text.to_owned()),
-        Kind::Url => match value::url(text) {
+        Kind::Url | Kind::Template => match value::url(&without_braces(text, doc.kind)) {
             Ok(url) if !url.secure && !allow_http => {
                 Err("would send everything, the secret too, in the clear: use https://, or set \
                      option allow_http '1' in a lab"
@@ -148,6 +172,22 @@ fn plain(
         },
     };
     part.take(doc.name, checked)
+}
+
+/// A template as the URL it could become.
+fn without_braces(text: &str, kind: Kind) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while kind == Kind::Template
+        && let Some((before, tail)) = rest.split_once('{')
+        && let Some((_, after)) = tail.split_once('}')
+    {
+        out.push_str(before);
+        out.push('x');
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 fn needed(provider: &Provider, doc: &OptionDoc, or: &str) -> String {
