@@ -5,6 +5,8 @@ use super::{Files, value};
 use crate::model::account::{Account, Setting};
 use crate::model::secret::Secret;
 use crate::parse::uci::quoted;
+use crate::providers::services::owners_test;
+use crate::providers::template::{FILLED, words};
 use crate::providers::{Kind, OptionDoc, Provider};
 use std::collections::BTreeMap;
 
@@ -63,7 +65,7 @@ pub(super) fn read<'t>(
     for doc in provider.options {
         let setting = match doc.kind {
             Kind::Secret => secret(part, provider, doc, mode, files).map(Setting::Secret),
-            Kind::List => list(part, provider, doc).map(Setting::List),
+            Kind::List | Kind::Tests => list(part, provider, doc).map(Setting::List),
             _ => plain(part, provider, doc, allow_http).map(Setting::Text),
         };
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
@@ -128,11 +130,19 @@ fn fingerprint(account: &Account) -> u64 {
 
 /// Several texts, of which none is cut at blanks.
 fn list(part: &mut Part, provider: &Provider, doc: &OptionDoc) -> Option<Vec<String>> {
-    let items = part.items(doc.name);
-    if items.is_empty() && doc.required && part.section.option(doc.name).is_none() {
-        part.missing(doc.name, needed(provider, doc, ""));
+    if part.section.option(doc.name).is_none() {
+        if doc.required {
+            part.missing(doc.name, needed(provider, doc, ""));
+        }
+        return None;
     }
-    Some(items.into_iter().map(str::to_owned).collect()).filter(|items: &Vec<_>| !items.is_empty())
+    let items = part.items(doc.name);
+    for text in items.iter().filter(|_| doc.kind == Kind::Tests) {
+        if let Err(why) = owners_test(text) {
+            part.error(part.line_of(doc.name), Some(doc.name), why);
+        }
+    }
+    Some(items.into_iter().map(str::to_owned).collect())
 }
 
 /// An option that is not a secret, in the form providers get it.
@@ -150,7 +160,7 @@ fn plain(
     }
     let text = part.text(doc.name)?;
     let checked = match doc.kind {
-        Kind::Text | Kind::Secret | Kind::List => Ok(text.to_owned()),
+        Kind::Text | Kind::Secret | Kind::List | Kind::Tests => Ok(text.to_owned()),
         Kind::Path => value::path(text),
         Kind::Domain => value::domain(text, false),
         Kind::HostPort => value::host_port(text).map(|_| text.to_owned()),
@@ -166,7 +176,13 @@ fn plain(
                     let text = "is not encrypted: anyone on the way can read the secret";
                     part.warning(part.line_of(doc.name), Some(doc.name), text);
                 }
-                Ok(text.to_owned())
+                // What has no value here never gets one.
+                match words(text).find(|word| !FILLED.contains(word)) {
+                    Some(word) if doc.kind == Kind::Template => {
+                        Err(["{", word, "} is not filled in", &value::hint(word, FILLED)].concat())
+                    }
+                    _ => Ok(text.to_owned()),
+                }
             }
             Err(text) => Err(text),
         },

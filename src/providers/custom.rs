@@ -4,7 +4,7 @@
 
 use super::dyndns2;
 use super::one_shot::{Shape, run};
-use super::services::{Tests, judge, owners_test};
+use super::services::{DYNDNS2, Tests, judge, owners_test};
 use super::template::{Place, Values, fill, hush, uses};
 use super::*;
 use crate::world::HttpRequest;
@@ -24,11 +24,11 @@ pub const PROVIDER: Provider = Provider {
         ),
         OptionDoc::required(
             "success",
-            Kind::List,
+            Kind::Tests,
             "when it worked, one of: 'text good', 'line OK', 'status 204', 'json /ok=true', \
              'dyndns2'",
         ),
-        OptionDoc::optional("refused", Kind::List, "when to stop until you change something"),
+        OptionDoc::optional("refused", Kind::Tests, "when to stop until you change something"),
         OptionDoc::optional("method", Kind::OneOf(METHODS), "the request's method").or("GET"),
         OptionDoc::optional("header", Kind::List, "'Name: value'; placeholders as in url"),
         OptionDoc::optional("body", Kind::Text, "what to send along; placeholders as in url"),
@@ -45,12 +45,9 @@ const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH"];
 
 fn publish(net: &mut dyn Net, account: &Account, wants: &[Want]) -> Vec<Outcome> {
     let all = |why: String| vec![Outcome::FixConfig(why); wants.len()];
-    let speaks_dyndns2 = account.list("success").iter().any(|test| test == "dyndns2");
     let tests = |option: &str| -> Result<Vec<String>, String> {
-        let list = account.list(option).iter().filter(|test| *test != "dyndns2");
-        list.map(|test| owners_test(test))
-            .collect::<Result<_, _>>()
-            .map_err(|why| format!("option {option}: {why}"))
+        let list = account.list(option).iter().map(|test| owners_test(test));
+        list.collect::<Result<_, _>>().map_err(|why| format!("option {option}: {why}"))
     };
     let (ok, no) = match (tests("success"), tests("refused")) {
         (Ok(ok), Ok(no)) => (ok, no),
@@ -82,7 +79,7 @@ fn publish(net: &mut dyn Net, account: &Account, wants: &[Want]) -> Vec<Outcome>
             request(account, &Values { account, names: &call.names, v4, v6 })
         },
         &|call, reply| {
-            if speaks_dyndns2 && tests.ok.is_empty() {
+            if tests.ok.iter().any(|test| test == DYNDNS2) {
                 return dyndns2::judge(call, reply, site, dyndns2::REST, account);
             }
             judge(call, reply, &tests, site, dyndns2::REST, account)

@@ -129,7 +129,9 @@ pub fn account(provider: &Provider, options: &[(&str, &str)]) -> Account {
             let doc = doc.unwrap_or_else(|| panic!("{} has no option {name}", provider.id));
             let setting = match doc.kind {
                 Kind::Secret => Setting::Secret(Secret::new(value)),
-                Kind::List => Setting::List(value.lines().map(str::to_string).collect()),
+                Kind::List | Kind::Tests => {
+                    Setting::List(value.lines().map(str::to_string).collect())
+                }
                 _ => Setting::Text(value.into()),
             };
             (name.to_string(), setting)

@@ -57,6 +57,8 @@ pub enum Kind {
     Template,
     /// Several texts: `list NAME 'TEXT'` for each.
     List,
+    /// Several tests of an answer, see [`services::owners_test`].
+    Tests,
 }
 
 /// One option that a provider's account takes.

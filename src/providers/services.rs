@@ -30,6 +30,9 @@ const TABLE: &str = include_str!("services.txt");
 /// added by option contact.
 const USER_AGENT: &str = concat!("reachd reachd/Linux-", env!("CARGO_PKG_VERSION"));
 
+/// Not a test, but a whole language of answers.
+pub const DYNDNS2: &str = "dyndns2";
+
 /// Between two calls where nothing else is known.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -303,9 +306,11 @@ pub fn owners_test(text: &str) -> Result<String, String> {
         // What begins like another kind of test is none.
         "line" if !rest.is_empty() && !rest.starts_with(['#', '/', '*', '{']) => Ok(rest.into()),
         "status" if rest.parse::<u16>().is_ok() => Ok(["#", rest].concat()),
+        DYNDNS2 if rest.is_empty() => Ok(DYNDNS2.into()),
         "json" if rest.starts_with('/') && rest.contains('=') => Ok(rest.into()),
         _ => Err(format!(
-            "{text:?} is not a test: write 'text good', 'line OK', 'status 204' or 'json /ok=true'"
+            "{text:?} is not a test: write 'text good', 'line OK', 'status 204', 'json /ok=true' \
+             or 'dyndns2'"
         )),
     }
 }
