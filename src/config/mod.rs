@@ -7,6 +7,8 @@
 
 mod account;
 mod general;
+pub mod import_ddns;
+mod imported;
 mod name;
 mod part;
 mod value;

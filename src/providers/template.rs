@@ -177,18 +177,20 @@ fn host<'a>(fqdn: &'a str, zone: &str) -> Option<&'a str> {
 
 /// Takes every secret of the account out of a text, however it is escaped there.
 pub fn hush(text: &str, account: &Account) -> String {
-    let mut text = text.to_string();
+    let mut forms = Vec::new();
     for setting in account.options.values() {
         let Setting::Secret(secret) = setting else { continue };
         let secret = secret.expose();
-        if secret.is_empty() {
-            continue;
-        }
         let json = serde_json::Value::from(secret).to_string();
-        for form in [secret, &percent(secret), json.trim_matches('"')] {
-            if text.contains(form) {
-                text = text.replace(form, "(secret)");
-            }
+        let json = json.get(1..json.len() - 1).unwrap_or_default().to_string();
+        forms.extend([secret.to_string(), percent(secret), json]);
+    }
+    // The longest first: one may be a part of another.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    let mut text = text.to_string();
+    for form in forms.iter().filter(|form| !form.is_empty()) {
+        if text.contains(form) {
+            text = text.replace(form, "(secret)");
         }
     }
     text
