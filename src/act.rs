@@ -2,6 +2,7 @@
 //! happened. When and whether is `decide`'s business.
 
 use crate::decide::{self, Decision, Step};
+use crate::dry::Dry;
 use crate::journal::{Journal, Outside, RecordKey, backoff};
 use crate::lookup;
 use crate::model::config::Config;
@@ -141,6 +142,69 @@ fn ask(
     }
 }
 
+/// The records of an account that are to be published.
+fn due<'d>(
+    config: &Config,
+    account: &str,
+    decisions: &'d [Decision],
+) -> Vec<(&'d Decision, RecordKey, Want)> {
+    let mut due = Vec::new();
+    for decision in decisions {
+        let name = &config.names[decision.name];
+        let Step::Publish(addresses) = &decision.step else { continue };
+        if name.account != account {
+            continue;
+        }
+        let want = Want {
+            fqdn: name.fqdn.clone(),
+            family: decision.family,
+            addresses: addresses.clone(),
+            ttl: name.ttl,
+        };
+        due.push((decision, decide::key(name, decision.family), want));
+    }
+    due
+}
+
+/// What [`publish`] would send first for each account, as text. Sends, writes and notes nothing.
+pub fn rehearse(sys: &mut dyn Sys, config: &Config, decisions: &[Decision]) -> String {
+    let mut text = String::new();
+    for account in &config.accounts {
+        let Some(provider) = providers::find(&account.provider) else { continue };
+        let wants: Vec<Want> =
+            due(config, &account.id, decisions).into_iter().map(|(_, _, want)| want).collect();
+        if wants.is_empty() {
+            continue;
+        }
+        let mut account = account.clone();
+        let device = observe::account_device(sys, account.wan.as_deref());
+        let (shown, outcomes) = match device {
+            Ok(device) => {
+                account.wan = device;
+                let mut dry = Dry::new(sys, &account);
+                let outcomes = (provider.publish)(&mut dry, &account, &wants);
+                (dry.into_text(), outcomes)
+            }
+            Err(why) => (format!("  {why}\n"), Vec::new()),
+        };
+        text.push_str(&format!(
+            "\nAccount '{}' ({}), {} record(s); not sent:\n{shown}",
+            account.id,
+            provider.id,
+            wants.len()
+        ));
+        // What was found wrong before anything was to be sent.
+        let mut told: Vec<&str> = Vec::new();
+        for outcome in outcomes.iter().filter(|outcome| outcome.is_permanent()) {
+            if !told.contains(&outcome.text()) {
+                told.push(outcome.text());
+                text.push_str(&format!("  but: {}\n", outcome.text()));
+            }
+        }
+    }
+    if text.is_empty() { "\nNothing is to be sent.\n".into() } else { text }
+}
+
 /// Hands every record that is to be published to its provider, one call for each account.
 pub fn publish(
     sys: &mut dyn Sys,
@@ -152,24 +216,7 @@ pub fn publish(
     let mut happened = Vec::new();
     for account in &config.accounts {
         let Some(provider) = providers::find(&account.provider) else { continue };
-        let mut due: Vec<(&Decision, RecordKey, Want)> = Vec::new();
-        for decision in decisions {
-            let name = &config.names[decision.name];
-            if name.account != account.id {
-                continue;
-            }
-            let Step::Publish(addresses) = &decision.step else { continue };
-            due.push((
-                decision,
-                decide::key(name, decision.family),
-                Want {
-                    fqdn: name.fqdn.clone(),
-                    family: decision.family,
-                    addresses: addresses.clone(),
-                    ttl: name.ttl,
-                },
-            ));
-        }
+        let due = due(config, &account.id, decisions);
         if due.is_empty() || sys.stopping() {
             continue;
         }

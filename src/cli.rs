@@ -12,10 +12,14 @@ Commands:
   run                 follow the WAN address and publish it (the daemon)
   once [--again]      look, decide and publish once; --again also tries what
                       failed for good and checks what was confirmed before
+  once --dry-run      send and write nothing; show the requests instead, with
+                      their secrets replaced
   why [NAME]          look and tell what would be done, and why; changes nothing
   status [--json]     what was published, what failed, when it is tried again
   check-config [FILE] read the config and tell what is wrong with it
   providers [ID]      the DNS services reachd speaks, or one with its options
+  import-ddns [FILE]  print a config made from that of ddns-scripts (default
+                      /etc/config/ddns); it holds the secrets of that one
 
 Options:
   -c, --config FILE   the config (default /etc/config/reachd)
@@ -30,15 +34,18 @@ Exit codes: 0 fine, 1 something is wrong, 2 usage or config, 3 could not look.
 ";
 
 pub const DEFAULT_CONFIG: &str = "/etc/config/reachd";
+/// Of ddns-scripts.
+const DDNS_CONFIG: &str = "/etc/config/ddns";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Run,
-    Once { again: bool },
+    Once { again: bool, dry: bool },
     Why { name: Option<String> },
     Status { json: bool },
     CheckConfig,
     Providers { id: Option<String> },
+    ImportDdns { file: String },
     Version,
     Help,
 }
@@ -57,6 +64,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     let mut verbose = false;
     let mut json = false;
     let mut again = false;
+    let mut dry = false;
     let mut plain = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {
@@ -68,6 +76,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Short('h') | Long("help") => return Ok(alone(Command::Help)),
             Long("json") => json = true,
             Long("again") => again = true,
+            Long("dry-run") => dry = true,
             Value(word) => plain.push(text(word)?),
             other => return Err(other.unexpected().to_string()),
         }
@@ -78,13 +87,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     if let Some(more) = plain.next() {
         return Err(format!("'{more}' is one word too many"));
     }
-    let takes_argument = matches!(&word[..], "why" | "check-config" | "providers" | "help");
+    let takes_argument =
+        matches!(&word[..], "why" | "check-config" | "providers" | "import-ddns" | "help");
     if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
         return Err(format!("'{argument}' is one word too many: {word} takes none"));
     }
     let command = match &word[..] {
         "run" => Command::Run,
-        "once" => Command::Once { again },
+        "once" => Command::Once { again, dry },
         "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()) },
         "status" => Command::Status { json },
         "check-config" => {
@@ -92,6 +102,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Command::CheckConfig
         }
         "providers" => Command::Providers { id: argument },
+        "import-ddns" => {
+            Command::ImportDdns { file: argument.unwrap_or_else(|| DDNS_CONFIG.into()) }
+        }
         "help" => Command::Help,
         _ => return Err(format!("there is no command '{word}'; see reachd --help")),
     };
@@ -100,6 +113,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     }
     if again && !matches!(command, Command::Once { .. }) {
         return Err(format!("--again goes with once, not with {word}"));
+    }
+    if dry && !matches!(command, Command::Once { .. }) {
+        return Err(format!("--dry-run goes with once, not with {word}"));
     }
     Ok(Typed { command, config: config.unwrap_or_else(|| DEFAULT_CONFIG.into()), verbose })
 }
@@ -123,7 +139,7 @@ mod tests {
     #[test]
     fn the_readme_command() {
         let typed = typed("once -c examples/quickstart").unwrap();
-        assert_eq!(typed.command, Command::Once { again: false });
+        assert_eq!(typed.command, Command::Once { again: false, dry: false });
         assert_eq!(typed.config, "examples/quickstart");
     }
 
@@ -143,6 +159,8 @@ mod tests {
             ("why a b", "one word too many"),
             ("once --json", "goes with status"),
             ("run --again", "goes with once"),
+            ("run --dry-run", "goes with once"),
+            ("import-ddns a b", "one word too many"),
             ("run --fast", "--fast"),
             ("run -c", "-c"),
         ] {
@@ -153,7 +171,7 @@ mod tests {
 
     #[test]
     fn help_names_every_command_and_fits_80_columns() {
-        for word in ["run", "once", "why", "status", "check-config", "providers"] {
+        for word in ["run", "once", "why", "status", "check-config", "providers", "import-ddns"] {
             assert!(HELP.contains(&format!("\n  {word} ")), "{word}");
         }
         assert!(HELP.lines().all(|line| line.len() <= 80));

@@ -29,6 +29,7 @@
 //! | [`choose`] | which of a link's addresses may be published | policy |
 //! | [`observe`] | one look at the router: WAN devices and addresses | deciding |
 //! | [`decide`] | what to do for each record, and why | doing it |
+//! | [`dry`] | the outside for a rehearsal: shows requests, sends none | what they are |
 //! | [`act`] | carries out decisions, notes what happened | when |
 //! | [`agent`] | the loop | all of the above |
 //! | [`render`] | text for people, JSON for programs | facts |
@@ -36,7 +37,7 @@
 //! | [`sys`] | sockets, TLS, netlink, ubus, signals, files, clocks | meaning |
 //!
 //! Calls point down only, in this order:
-//! `main, cli -> render -> agent -> act -> observe, decide -> config, choose, journal -> providers,
+//! `main, cli -> render -> agent -> act -> observe, decide -> config, choose, journal, dry -> providers,
 //! lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
@@ -78,7 +79,8 @@
 //!
 //! One file in `src/providers/` with `pub const PROVIDER`, one line in [`providers::ALL`], its
 //! exchanges in `tests/providers/ID/`. The option table in `PROVIDER` is what the config checks
-//! and what `reachd providers ID` shows.
+//! and what `reachd providers ID` shows. A service that takes its update as one URL is one line in
+//! `src/providers/services.txt` and nothing else.
 
 #![forbid(unsafe_code)]
 
@@ -88,6 +90,7 @@ pub mod choose;
 pub mod cli;
 pub mod config;
 pub mod decide;
+pub mod dry;
 pub mod journal;
 pub mod lookup;
 pub mod model;

@@ -1,5 +1,6 @@
 //! Picks the command, makes the real outside world, turns the result into an exit code.
 
+use reachd::act;
 use reachd::agent::{Agent, Round};
 use reachd::cli::{self, Command, Typed};
 use reachd::config;
@@ -9,7 +10,7 @@ use reachd::model::known::Known;
 use reachd::providers;
 use reachd::render::{json, text};
 use reachd::sys::{self, World};
-use reachd::world::{Event, Sys};
+use reachd::world::{Event, Net, Sys};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ fn command(typed: Typed) -> u8 {
                 USAGE
             }
         },
+        Command::ImportDdns { file } => import(&file),
         Command::CheckConfig => {
             let mut world = World::new();
             match load(&mut world, &typed.config) {
@@ -78,12 +80,46 @@ fn look(typed: Typed) -> u8 {
             if all_blind(&round) { BLIND } else { FINE }
         }
         command => {
-            if command == (Command::Once { again: true }) {
+            if matches!(command, Command::Once { again: true, .. }) {
                 agent.forget();
+            }
+            if matches!(command, Command::Once { dry: true, .. }) {
+                return rehearse(&mut agent, &mut world);
             }
             let round = agent.round(&mut world, true);
             print(&text::round(&agent.config, &round, world.now(), None));
             verdict(&agent.config, &round)
+        }
+    }
+}
+
+/// `once --dry-run`: what would be sent now.
+fn rehearse(agent: &mut Agent, world: &mut World) -> u8 {
+    // No lookups and no journal: a round that only looks.
+    let round = agent.round(world, false);
+    print(&text::round(&agent.config, &round, world.now(), None));
+    print(&act::rehearse(world, &agent.config, &round.decisions));
+    if all_blind(&round) { BLIND } else { FINE }
+}
+
+/// `import-ddns`.
+fn import(path: &str) -> u8 {
+    let bytes = match World::new().read_file(path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
+            eprintln!("reachd: there is no {path}");
+            return USAGE;
+        }
+        Err(why) => {
+            eprintln!("reachd: {why}");
+            return USAGE;
+        }
+    };
+    match config::import_ddns::import(&bytes) {
+        Ok(text) => print(&text),
+        Err(why) => {
+            eprintln!("reachd: {path}: {why}");
+            USAGE
         }
     }
 }

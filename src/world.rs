@@ -4,6 +4,7 @@
 
 use crate::model::name::Family;
 use crate::model::wan::Link;
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub struct HttpRequest {
     pub method: &'static str,
     pub url: String,
     /// Without Host, Content-Length and User-Agent, which are added; User-Agent may be given.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     pub body: Option<Vec<u8>>,
 }
 
@@ -54,13 +55,13 @@ impl HttpRequest {
         HttpRequest { method, url: url.into(), headers: Vec::new(), body: None }
     }
 
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
     pub fn json(mut self, value: &serde_json::Value) -> Self {
-        self.headers.push(("content-type", "application/json".into()));
+        self.headers.push(("content-type".into(), "application/json".into()));
         self.body = Some(value.to_string().into_bytes());
         self
     }

@@ -205,3 +205,55 @@ fn the_journals_copy_is_written_only_on_a_change_and_read_after_a_loss() {
     let status = out(&dir.reachd(&["status", "-c", &config]));
     assert!(status.contains("confirmed"), "{status}");
 }
+
+#[test]
+fn providers_are_listed_with_what_they_need() {
+    let dir = Dir::new("providers");
+    let output = dir.reachd(&["providers"]);
+    let text = out(&output);
+    assert!(text.contains("duckdns         both     duckdns.org; token\n"), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    assert_eq!(code(&dir.reachd(&["providers", "namecheap"])), 0);
+}
+
+#[test]
+fn an_old_config_becomes_a_new_one() {
+    let dir = Dir::new("import");
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ddns/everything");
+    let output = dir.reachd(&["import-ddns", old.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let config = dir.write("reachd", &out(&output));
+    let output = dir.reachd(&["check-config", &config]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert_eq!(code(&dir.reachd(&["import-ddns", "nowhere"])), 2);
+}
+
+/// Nothing is written: neither the journal nor what a provider writes. (Whether this machine has
+/// an address to publish is another matter.)
+#[test]
+fn a_rehearsal_leaves_no_trace() {
+    let dir = Dir::new("rehearsal");
+    let config = dir.write(
+        "reachd",
+        "config reachd 'main'\n\toption journal 'journal'\n\
+         config account 'file'\n\toption provider 'hosts'\n\toption path 'hosts'\n\
+         config account 'd'\n\toption provider 'dyndns2'\n\toption server '127.0.0.1:1'\n\
+         \toption username 'me'\n\toption password 'never-seen'\n\
+         config name 'home'\n\toption fqdn 'home.example.test'\n\toption account 'file'\n\
+         \toption shared_line 'wan'\n\
+         config name 'away'\n\toption fqdn 'away.example.test'\n\toption account 'd'\n\
+         \toption shared_line 'wan'\n",
+    );
+    let output = dir.reachd(&["-c", &config, "once", "--dry-run"]);
+    let text = out(&output);
+    assert!([0, 3].contains(&code(&output)), "{text}");
+    assert!(!dir.0.join("journal").exists() && !dir.0.join("hosts").exists());
+    assert!(!text.contains("never-seen"));
+    if text.contains("is to be published") {
+        assert!(text.contains("| "), "{text}");
+        assert!(text.contains("GET https://127.0.0.1:1/nic/update?hostname=away"), "{text}");
+        assert!(text.contains("authorization: Basic (secret)"), "{text}");
+    } else {
+        assert!(text.contains("Nothing is to be sent."), "{text}");
+    }
+}

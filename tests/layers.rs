@@ -13,7 +13,7 @@ const ROWS: &[&[&str]] = &[
     &["agent"],
     &["act"],
     &["observe", "decide"],
-    &["config", "choose", "journal"],
+    &["config", "choose", "journal", "dry"],
     &["providers", "lookup"],
     &["sys"],
     &["parse", "wire", "world"],

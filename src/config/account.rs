@@ -4,6 +4,9 @@ use super::part::Part;
 use super::{Files, value};
 use crate::model::account::{Account, Setting};
 use crate::model::secret::Secret;
+use crate::parse::uci::quoted;
+use crate::providers::services::owners_test;
+use crate::providers::template::{FILLED, words};
 use crate::providers::{Kind, OptionDoc, Provider};
 use std::collections::BTreeMap;
 
@@ -42,16 +45,8 @@ pub(super) fn read<'t>(
             "needs a name, for names to refer to: config account 'cf'",
         );
     }
-    let ids: Vec<&str> = providers.iter().map(|provider| provider.id).collect();
-    let index = match part.section.option("provider") {
-        Some(_) => part.word("provider", &ids),
-        None => {
-            let text = ["is missing: who holds the records? One of ", &ids.join(", ")];
-            part.missing("provider", text.concat());
-            None
-        }
-    };
-    let Some(provider) = index.and_then(|index| providers.get(index)) else {
+    let provider = provider(part, providers);
+    let Some(provider) = provider else {
         return (known, None);
     };
     known.provider = Some(provider);
@@ -70,6 +65,7 @@ pub(super) fn read<'t>(
     for doc in provider.options {
         let setting = match doc.kind {
             Kind::Secret => secret(part, provider, doc, mode, files).map(Setting::Secret),
+            Kind::List | Kind::Tests => list(part, provider, doc).map(Setting::List),
             _ => plain(part, provider, doc, allow_http).map(Setting::Text),
         };
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
@@ -85,6 +81,27 @@ pub(super) fn read<'t>(
     };
     account.fingerprint = fingerprint(&account);
     (known, Some(account))
+}
+
+/// The provider that the section names.
+fn provider<'t>(part: &mut Part, providers: &'t [Provider]) -> Option<&'t Provider> {
+    if part.section.option("provider").is_none() {
+        let text = "is missing: who holds the records? One of those that reachd providers lists";
+        part.missing("provider", text);
+        return None;
+    }
+    let id = part.text("provider")?;
+    let found = providers.iter().find(|provider| provider.id == id);
+    if found.is_none() {
+        let ids: Vec<&str> = providers.iter().map(|provider| provider.id).collect();
+        let shown = quoted(id.as_bytes());
+        let text = match value::near(id, &ids) {
+            Some(near) => [&shown, " is not known here; did you mean '", near, "'?"].concat(),
+            None => [&shown, " is not known here: see reachd providers, or take 'custom'"].concat(),
+        };
+        part.error(part.line_of("provider"), Some("provider"), text);
+    }
+    found
 }
 
 fn file_option(name: &str) -> String {
@@ -111,6 +128,23 @@ fn fingerprint(account: &Account) -> u64 {
     value::fingerprint(&parts)
 }
 
+/// Several texts, of which none is cut at blanks.
+fn list(part: &mut Part, provider: &Provider, doc: &OptionDoc) -> Option<Vec<String>> {
+    if part.section.option(doc.name).is_none() {
+        if doc.required {
+            part.missing(doc.name, needed(provider, doc, ""));
+        }
+        return None;
+    }
+    let items = part.items(doc.name);
+    for text in items.iter().filter(|_| doc.kind == Kind::Tests) {
+        if let Err(why) = owners_test(text) {
+            part.error(part.line_of(doc.name), Some(doc.name), why);
+        }
+    }
+    Some(items.into_iter().map(str::to_owned).collect())
+}
+
 /// An option that is not a secret, in the form providers get it.
 fn plain(
     part: &mut Part,
@@ -126,12 +160,12 @@ fn plain(
     }
     let text = part.text(doc.name)?;
     let checked = match doc.kind {
-        Kind::Text | Kind::Secret => Ok(text.to_owned()),
+        Kind::Text | Kind::Secret | Kind::List | Kind::Tests => Ok(text.to_owned()),
         Kind::Path => value::path(text),
         Kind::Domain => value::domain(text, false),
         Kind::HostPort => value::host_port(text).map(|_| text.to_owned()),
         Kind::OneOf(words) => value::word(text, words).map(|_| text.to_owned()),
-        Kind::Url => match value::url(text) {
+        Kind::Url | Kind::Template => match value::url(&without_braces(text, doc.kind)) {
             Ok(url) if !url.secure && !allow_http => {
                 Err("would send everything, the secret too, in the clear: use https://, or set \
                      option allow_http '1' in a lab"
@@ -142,12 +176,34 @@ fn plain(
                     let text = "is not encrypted: anyone on the way can read the secret";
                     part.warning(part.line_of(doc.name), Some(doc.name), text);
                 }
-                Ok(text.to_owned())
+                // What has no value here never gets one.
+                match words(text).find(|word| !FILLED.contains(word)) {
+                    Some(word) if doc.kind == Kind::Template => {
+                        Err(["{", word, "} is not filled in", &value::hint(word, FILLED)].concat())
+                    }
+                    _ => Ok(text.to_owned()),
+                }
             }
             Err(text) => Err(text),
         },
     };
     part.take(doc.name, checked)
+}
+
+/// A template as the URL it could become.
+fn without_braces(text: &str, kind: Kind) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while kind == Kind::Template
+        && let Some((before, tail)) = rest.split_once('{')
+        && let Some((_, after)) = tail.split_once('}')
+    {
+        out.push_str(before);
+        out.push('x');
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 fn needed(provider: &Provider, doc: &OptionDoc, or: &str) -> String {

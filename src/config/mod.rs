@@ -7,6 +7,8 @@
 
 mod account;
 mod general;
+pub mod import_ddns;
+mod imported;
 mod name;
 mod part;
 mod value;
@@ -72,7 +74,7 @@ pub type Files<'a> = &'a mut dyn FnMut(&str) -> Result<SecretFile, String>;
 /// Reads a config. `file` is its name for complaints, `mode` its permission bits.
 /// There is no config if any complaint is an error. Complaints come in the file's order.
 pub fn read(file: &str, text: &[u8], mode: u32, files: Files) -> (Option<Config>, Vec<Complaint>) {
-    read_with(providers::ALL, file, text, mode, files)
+    read_with(providers::all(), file, text, mode, files)
 }
 
 /// [`read`], with the providers that accounts may name.

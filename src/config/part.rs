@@ -143,6 +143,14 @@ impl<'p> Part<'p, '_, '_> {
         texts
     }
 
+    /// The values of an option that takes several which may hold blanks: each line is one.
+    pub fn items(&mut self, option: &str) -> Vec<&'p str> {
+        match self.section.option(option).map(|option| &option.value) {
+            Some(Value::List(_)) => self.texts(option).into_iter().map(|(_, text)| text).collect(),
+            _ => self.text(option).into_iter().collect(),
+        }
+    }
+
     /// Passes a checked value on, or complains.
     pub fn take<T>(&mut self, option: &str, checked: Result<T, String>) -> Option<T> {
         checked.map_err(|text| self.error(self.line_of(option), Some(option), text)).ok()

@@ -389,9 +389,9 @@ fn accounts() {
             "reachd:8: section '@account[1]', option 'provider': 'cloudflair' is not known here; \
              did you mean 'cloudflare'?",
             "reachd:9: section 'x', option 'provider': is missing: who holds the records? One of \
-             cloudflare, hosts, rfc2136, v4only",
-            "reachd:11: section 'y', option 'provider': must be one of cloudflare, hosts, \
-             rfc2136, v4only, not 'route53'",
+             those that reachd providers lists",
+            "reachd:11: section 'y', option 'provider': 'route53' is not known here: see \
+             reachd providers, or take 'custom'",
         ],
     );
     errors(
@@ -616,12 +616,13 @@ fn fingerprints_change_with_what_matters() {
 #[test]
 fn the_shipped_examples_are_fine() {
     let real = providers::find("hosts").is_some_and(|hosts| !hosts.options.is_empty());
-    let providers = if real { providers::ALL } else { PROVIDERS };
+    let providers = if real { providers::all() } else { PROVIDERS };
     for (name, text) in [
         ("quickstart", include_str!("../../examples/quickstart")),
         ("cloudflare", include_str!("../../examples/cloudflare")),
         ("bind", include_str!("../../examples/bind")),
         ("cgnat", include_str!("../../examples/cgnat")),
+        ("custom", include_str!("../../examples/custom")),
     ] {
         let mut secret = |path: &str| {
             assert!(path.starts_with("/etc/reachd/"), "{name}: {path}");
@@ -630,5 +631,38 @@ fn the_shipped_examples_are_fine() {
         let (config, complaints) = read_with(providers, name, text.as_bytes(), 0o644, &mut secret);
         assert_eq!(complaints, [], "{name}");
         assert!(!config.unwrap().names.is_empty(), "{name}");
+    }
+}
+
+/// Options of the kinds that only some providers have.
+#[test]
+fn templates_and_tests() {
+    let config = |more: &str| {
+        let text = format!(
+            "config account 'c'\n\toption provider 'custom'\n{more}\nconfig name 'n'\n\toption \
+             fqdn 'n.test'\n\toption account 'c'\n"
+        );
+        let (config, complaints) =
+            read_with(providers::all(), "reachd", text.as_bytes(), 0o600, &mut files);
+        let said: Vec<String> = complaints.iter().map(Complaint::to_string).collect();
+        (config.is_some(), said.join("\n"))
+    };
+    let url = "\toption url 'https://x.test/{fqdn}?a={ipv6|keep}'\n";
+    let success = "\tlist success 'text good morning'\n\tlist success 'status 204'\n";
+    assert_eq!(config(&[url, success].concat()), (true, String::new()));
+    for (more, says) in [
+        ("\toption url 'https://x.test/{fdqn}'\n", "{fdqn} is not filled in; did you mean 'fqdn'?"),
+        ("\toption url 'http://x.test/{fqdn}'\n", "would send everything, the secret too"),
+        ("\toption url 'https://a:b@x.test/'\n", "must not hold a user or password"),
+    ] {
+        let (fine, said) = config(&[more, success].concat());
+        assert!(!fine && said.contains(says), "{said}");
+    }
+    for (more, says) in [
+        ("\toption success 'good'\n", "is not a test"),
+        ("", "option 'success': is missing; provider 'custom' needs it"),
+    ] {
+        let (fine, said) = config(&[url, more].concat());
+        assert!(!fine && said.contains(says), "{said}");
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn hint(word: &str, known: &[&str]) -> String {
 }
 
 /// The known word that was probably meant: at most a third of its letters mistaken.
-fn near<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn near<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let mut best = None;
     for candidate in known {
         let limit = (candidate.len().max(word.len()) / 3).clamp(1, 3);

@@ -28,6 +28,10 @@ pub struct Fake {
     pub clock: u64,
     /// What was asked: `GET https://...`, `dns udp`, `write /path`.
     pub log: Vec<String>,
+    /// The requests themselves.
+    pub sent: Vec<HttpRequest>,
+    /// The answer to whatever is not scripted.
+    pub any: Option<HttpReply>,
     ids: u64,
 }
 
@@ -40,6 +44,8 @@ impl Fake {
             read_only: false,
             clock: NOW,
             log: Vec::new(),
+            sent: Vec::new(),
+            any: None,
             ids: 0,
         }
     }
@@ -54,8 +60,13 @@ impl Net for Fake {
     fn http(&mut self, request: &HttpRequest, _: &Via) -> Result<HttpReply, NetError> {
         let ask = format!("{} {}", request.method, request.url);
         self.log.push(ask.clone());
+        self.sent.push(request.clone());
         let known: Vec<&str> = self.exchanges.iter().map(|e| e.ask.as_str()).collect();
-        let Some(at) = known.iter().position(|&known| known == ask) else {
+        let at = known.iter().position(|&known| known == ask);
+        if let (None, Some(any)) = (at, &self.any) {
+            return Ok(any.clone());
+        }
+        let Some(at) = at else {
             panic!("nobody scripted {ask}; left are {known:#?}");
         };
         let exchange = self.exchanges.remove(at);
@@ -118,6 +129,9 @@ pub fn account(provider: &Provider, options: &[(&str, &str)]) -> Account {
             let doc = doc.unwrap_or_else(|| panic!("{} has no option {name}", provider.id));
             let setting = match doc.kind {
                 Kind::Secret => Setting::Secret(Secret::new(value)),
+                Kind::List | Kind::Tests => {
+                    Setting::List(value.lines().map(str::to_string).collect())
+                }
                 _ => Setting::Text(value.into()),
             };
             (name.to_string(), setting)

@@ -9,17 +9,33 @@ use crate::model::account::Account;
 use crate::model::name::{Family, Want};
 use crate::model::outcome::Outcome;
 use crate::world::{HttpReply, Net, NetError, NetErrorKind, Via};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 pub mod cloudflare;
+pub mod custom;
+pub mod dyndns2;
 pub mod hosts;
+pub mod openwrt;
 pub mod rfc2136;
+
+// What several of them share.
+mod one_shot;
+pub mod services;
+pub mod template;
 
 #[cfg(test)]
 mod fake;
 
-/// Every provider, in the order `reachd providers` shows them.
-pub const ALL: &[Provider] = &[cloudflare::PROVIDER, hosts::PROVIDER, rfc2136::PROVIDER];
+/// The providers with a file of their own, sorted by id. The others are lines of `services.txt`.
+pub const ALL: &[Provider] = &[
+    cloudflare::PROVIDER,
+    custom::PROVIDER,
+    dyndns2::PROVIDER,
+    hosts::PROVIDER,
+    openwrt::PROVIDER,
+    rfc2136::PROVIDER,
+];
 
 /// What an option of an account holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +53,12 @@ pub enum Kind {
     Path,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// `https://...` with placeholders, see [`template`].
+    Template,
+    /// Several texts: `list NAME 'TEXT'` for each.
+    List,
+    /// Several tests of an answer, see [`services::owners_test`].
+    Tests,
 }
 
 /// One option that a provider's account takes.
@@ -68,6 +90,7 @@ impl OptionDoc {
 }
 
 /// A DNS service or protocol.
+#[derive(Clone, Copy)]
 pub struct Provider {
     /// As in `option provider`.
     pub id: &'static str,
@@ -83,9 +106,22 @@ pub struct Provider {
     pub publish: fn(&mut dyn Net, &Account, &[Want]) -> Vec<Outcome>,
 }
 
+/// Every provider, in the order `reachd providers` shows them.
+pub fn all() -> &'static [Provider] {
+    static EVERY: OnceLock<Vec<Provider>> = OnceLock::new();
+    EVERY.get_or_init(|| {
+        let own = |id: &str| ALL.iter().any(|provider| provider.id == id);
+        let mut every = ALL.to_vec();
+        every.extend(services::providers().filter(|provider| !own(provider.id)));
+        every.sort_by_key(|provider| provider.id);
+        every
+    })
+}
+
 /// The provider with this id.
 pub fn find(id: &str) -> Option<&'static Provider> {
-    ALL.iter().find(|provider| provider.id == id)
+    let own = ALL.iter().find(|provider| provider.id == id);
+    own.or_else(|| all().iter().find(|provider| provider.id == id))
 }
 
 /// How the calls of this account leave the router. Where `account.wan` is given it must be a

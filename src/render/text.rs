@@ -138,12 +138,24 @@ pub fn status(agent: &Agent, now: Moment) -> String {
     out
 }
 
-/// `reachd providers`: one line each.
+/// `reachd providers`: for each its families and what an account must say.
 pub fn providers() -> String {
-    let mut out = String::new();
-    for provider in providers::ALL {
-        push(&mut out, &format!("{:<12} ", provider.id), provider.about);
+    let every = providers::all();
+    let mut out = format!("{:<16}{:<9}{}\n", "provider", "families", "service; required options");
+    for provider in every {
+        let families = match provider.families {
+            [one] => one.to_string(),
+            _ => "both".into(),
+        };
+        let required = provider.options.iter().filter(|option| option.required);
+        let required: Vec<&str> = required.map(|option| option.name).collect();
+        let line = match required.join(" ") {
+            none if none.is_empty() => provider.about.to_string(),
+            names => format!("{}; {names}", provider.about),
+        };
+        push(&mut out, &format!("{:<16}{families:<9}", provider.id), &line);
     }
+    let _ = writeln!(out, "{} in all; reachd providers ID shows the options of one", every.len());
     out
 }
 
@@ -169,6 +181,7 @@ pub fn provider(provider: &Provider) -> String {
         let also = match option.kind {
             Kind::Secret => format!(" (or {}_file)", option.name),
             Kind::OneOf(words) => format!(" (one of: {})", words.join(" ")),
+            Kind::List | Kind::Tests => " (list)".into(),
             _ => String::new(),
         };
         push(
@@ -189,6 +202,8 @@ pub fn provider(provider: &Provider) -> String {
             Kind::Domain => (option.name.into(), "example.org".into()),
             Kind::Url => (option.name.into(), "https://dns.example/api".into()),
             Kind::Path => (option.name.into(), "/tmp/hosts/reachd".into()),
+            Kind::Template => (option.name.into(), "https://dns.example/{fqdn}?to={ip}".into()),
+            Kind::Tests => (option.name.into(), "text good".into()),
             _ => (option.name.into(), "...".into()),
         };
         let _ = writeln!(out, "            option {name} '{value}'");
@@ -236,7 +251,7 @@ mod tests {
 
     #[test]
     fn every_provider_shows_its_options() {
-        for one in providers::ALL {
+        for one in providers::all() {
             let text = provider(one);
             for option in one.options {
                 assert!(text.contains(option.name), "{text}");

@@ -138,7 +138,7 @@ impl Session {
         let mut head =
             ureq::http::Request::builder().method(request.method).uri(request.url.as_str());
         for (name, value) in &request.headers {
-            head = head.header(*name, value);
+            head = head.header(&**name, value);
         }
         let response = match &request.body {
             Some(body) => self.agent.run(head.body(&body[..])?)?,

@@ -287,6 +287,34 @@ impl Request<'_> {
     }
 }
 
+/// What a message of ours asks for, in words, one line for each record.
+pub fn describe(message: &[u8]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let Ok(message) = Message::from_octets(message) else { return lines };
+    for asked in message.question().flatten() {
+        lines.push(format!("ask {} {}", asked.qname(), asked.qtype()));
+    }
+    for record in message.authority().into_iter().flatten().flatten() {
+        let (owner, rtype) = (record.owner(), record.rtype());
+        if record.class() == Class::ANY {
+            lines.push(format!("delete {owner} {rtype}, all of them"));
+            continue;
+        }
+        let v4 = record.to_record::<A>().ok().flatten();
+        let v6 = record.to_record::<Aaaa>().ok().flatten();
+        let ip = v4.map(|record| IpAddr::V4(record.data().addr()));
+        if let Some(ip) = ip.or(v6.map(|record| IpAddr::V6(record.data().addr()))) {
+            lines.push(format!("add {owner} {rtype} {ip}, TTL {}", record.ttl().as_secs()));
+        }
+    }
+    for record in message.additional().into_iter().flatten().flatten() {
+        if record.rtype() == Rtype::TSIG {
+            lines.push(format!("signed with key {}", record.owner()));
+        }
+    }
+    lines
+}
+
 impl Reply {
     /// The server says there is no such name.
     pub fn no_such_name(&self) -> bool {
