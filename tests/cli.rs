@@ -3,6 +3,7 @@
 //! checked; the lab has the scenes.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -43,6 +44,11 @@ impl Drop for Dir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Past the test harness, which shows what is printed only of tests that fail.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 fn out(output: &Output) -> String {
@@ -132,7 +138,7 @@ fn quickstart_publishes_into_the_hosts_file_where_there_is_a_default_route() {
     let hosts = fs::read_to_string(dir.path("target/quickstart/hosts")).unwrap_or_default();
     if !routed || !text.contains("now ") {
         assert_eq!(hosts, "", "nothing seen, nothing written: {text}");
-        eprintln!("SKIPPED: this machine has no default route with an address");
+        skipped("this machine has no default route with an address");
         return;
     }
     assert_eq!(code(&first), 0, "{text}");
@@ -195,7 +201,7 @@ fn the_journals_copy_is_written_only_on_a_change_and_read_after_a_loss() {
     );
     let first = out(&dir.reachd(&["once", "-c", &config]));
     if !first.contains("now ") {
-        eprintln!("SKIPPED: this machine has no default route with an address");
+        skipped("this machine has no default route with an address");
         return;
     }
     let copy = fs::read(dir.path("flash/journal")).unwrap();
