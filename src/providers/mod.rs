@@ -15,6 +15,10 @@ pub mod cloudflare;
 pub mod hosts;
 pub mod rfc2136;
 
+// What several of them share.
+pub mod rest;
+pub mod zones;
+
 #[cfg(test)]
 mod fake;
 
@@ -76,6 +80,10 @@ pub struct Provider {
     pub families: &'static [Family],
     /// Shortest time between two calls for one account.
     pub min_interval: Duration,
+    /// Names that one request can change, all in one zone.
+    pub batch: usize,
+    /// Smallest and largest TTL, seconds, where they are known.
+    pub ttl: Option<(u32, u32)>,
     /// Reading is local and free: looked at each time, nothing is taken for granted.
     pub local: bool,
     pub options: &'static [OptionDoc],
