@@ -106,9 +106,10 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     let path = format!("/zones/{}/dns_records?{query}", zone.id);
     let list = talk.list(&path, "/result", more, To::Read)?;
     zones::held(talk, items, list, |record| {
-        let held = zones::record(record, ["name", "type", "content", "ttl"])?;
+        let mut held = zones::record(record, ["name", "type", "content", "ttl"])?;
         // A proxied record's TTL is always "auto".
-        Some(Held { own_ttl: record["proxied"] == true, ..held })
+        held.iter_mut().for_each(|held| held.own_ttl = record["proxied"] == true);
+        Some(held)
     })
 }
 

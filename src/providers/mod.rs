@@ -12,8 +12,17 @@ use crate::world::{HttpReply, Net, NetError, NetErrorKind, Via};
 use std::time::Duration;
 
 pub mod cloudflare;
+pub mod desec;
+pub mod digitalocean;
+pub mod gandi;
+pub mod godaddy;
+pub mod hetzner;
 pub mod hosts;
+pub mod linode;
+pub mod porkbun;
+pub mod powerdns;
 pub mod rfc2136;
+pub mod vultr;
 
 // What several of them share.
 pub mod rest;
@@ -23,7 +32,20 @@ pub mod zones;
 mod fake;
 
 /// Every provider, in the order `reachd providers` shows them.
-pub const ALL: &[Provider] = &[cloudflare::PROVIDER, hosts::PROVIDER, rfc2136::PROVIDER];
+pub const ALL: &[Provider] = &[
+    cloudflare::PROVIDER,
+    desec::PROVIDER,
+    digitalocean::PROVIDER,
+    gandi::PROVIDER,
+    godaddy::PROVIDER,
+    hetzner::PROVIDER,
+    hosts::PROVIDER,
+    linode::PROVIDER,
+    porkbun::PROVIDER,
+    powerdns::PROVIDER,
+    rfc2136::PROVIDER,
+    vultr::PROVIDER,
+];
 
 /// What an option of an account holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -107,6 +107,8 @@ pub struct Held {
     /// Its TTL cannot be chosen; asking for another would never end.
     pub own_ttl: bool,
     pub id: String,
+    /// It is in the set, but nobody is told of it.
+    pub idle: bool,
     /// What has to be sent back with it so that it stays.
     pub note: Value,
 }
@@ -117,6 +119,8 @@ pub struct Change<'a> {
     pub item: &'a Item<'a>,
     /// Every address of the set, with the record it takes the place of: its own if it was there.
     pub values: Vec<(Option<&'a Held>, IpAddr)>,
+    /// Idle values of the set.
+    pub idle: Vec<&'a Held>,
 }
 
 impl Change<'_> {
@@ -294,30 +298,71 @@ pub fn ask_for<'a>(items: &[Item<'a>]) -> (Option<&'a str>, Option<Family>) {
     (one_name.then_some(first.fqdn.as_str()), one_family.then_some(first.family))
 }
 
-/// The records of a list that may matter for these items. Each has its type, and its content by
-/// the functions given; the rest of a zone, perhaps megabytes, is let go.
+/// The records of a list that may matter for these items; the rest of a zone, perhaps megabytes,
+/// is let go.
 pub fn held(
     talk: &Talk<'_>,
     items: &[Item<'_>],
     list: Vec<Value>,
-    read: fn(&Value) -> Option<Held>,
+    read: fn(&Value) -> Option<Vec<Held>>,
 ) -> Result<Vec<Held>, Fault> {
     let mut all = Vec::new();
     for record in &list {
-        let held = read(record).ok_or_else(|| talk.garbage(To::Read))?;
-        if items.iter().any(|item| item.name.eq_ignore_ascii_case(&held.name)) {
-            all.push(held);
-        }
+        let mut held = read(record).ok_or_else(|| talk.garbage(To::Read))?;
+        held.retain(|held| items.iter().any(|item| item.name.eq_ignore_ascii_case(&held.name)));
+        all.append(&mut held);
     }
     Ok(all)
 }
 
+/// Few items one by one, more of them by the whole list. What that does not show is asked for by
+/// itself: a list may be cut short, and what is taken for absent would be overwritten.
+pub fn read_either(
+    talk: &mut Talk<'_>,
+    items: &[Item<'_>],
+    all: String,
+    one: impl Fn(&Item<'_>) -> String,
+    read: fn(&Value) -> Option<Vec<Held>>,
+) -> Result<Vec<Held>, Fault> {
+    let mut found = Vec::new();
+    let mut asked: Vec<String> = Vec::new();
+    if items.len() > 2 {
+        let list = talk.list(&all, "", |_| None, To::Read)?;
+        found = held(talk, items, list, read)?;
+    }
+    for item in items {
+        let path = one(item);
+        let shown = |held: &Held| {
+            held.name.eq_ignore_ascii_case(&item.name)
+                && (held.rtype == item.want.family.record_type() || held.rtype == "CNAME")
+        };
+        if found.iter().any(shown) || asked.contains(&path) {
+            continue;
+        }
+        match talk.list(&path, "", |_| None, To::Read) {
+            Ok(list) => {
+                let mut more = held(talk, items, list, read)?;
+                let again = |old: &Held| {
+                    more.iter().any(|new| new.rtype == old.rtype && new.name == old.name)
+                };
+                found.retain(|old| !again(old));
+                found.append(&mut more);
+            }
+            // Nothing of that name.
+            Err(fault) if fault.status == 404 => {}
+            Err(fault) => return Err(fault),
+        }
+        asked.push(path);
+    }
+    Ok(found)
+}
+
 /// A record from an object with an id and these fields: name, type, content, ttl.
-pub fn record(object: &Value, fields: [&str; 4]) -> Option<Held> {
+pub fn record(object: &Value, fields: [&str; 4]) -> Option<Vec<Held>> {
     let text = |field: &str| Some(object[field].as_str()?.to_string());
     let [name, rtype, content, ttl] = fields;
     let rtype = text(rtype)?;
-    Some(Held {
+    Some(vec![Held {
         name: text(name)?,
         // Of no concern, and not always a text, but for addresses.
         content: text(content).unwrap_or_default(),
@@ -325,7 +370,30 @@ pub fn record(object: &Value, fields: [&str; 4]) -> Option<Held> {
         id: rest::id(&object["id"])?,
         rtype,
         ..Held::default()
-    })
+    }])
+}
+
+/// The values of a set from an object with these fields: name, type, values, ttl. A value is a
+/// text, or an object that has it in the field `inner`.
+pub fn set(object: &Value, fields: [&str; 4], inner: &str) -> Option<Vec<Held>> {
+    let [name, rtype, values, ttl] = fields;
+    let (name, rtype) = (object[name].as_str()?, object[rtype].as_str()?);
+    if !matches!(rtype, "A" | "AAAA" | "CNAME") {
+        return Some(Vec::new());
+    }
+    let held = object[values].as_array()?.iter().map(|value| {
+        let content = if inner.is_empty() { value } else { &value[inner] };
+        Some(Held {
+            name: name.into(),
+            rtype: rtype.into(),
+            content: content.as_str()?.into(),
+            ttl: number(&object[ttl]),
+            idle: value["disabled"] == true,
+            note: value.clone(),
+            ..Held::default()
+        })
+    });
+    held.collect()
 }
 
 /// What to change so that the record's set holds what is wanted; nothing if it does.
@@ -336,7 +404,7 @@ pub fn plan<'a>(
 ) -> Result<Result<Option<Change<'a>>, Outcome>, Fault> {
     let (want, service) = (item.want, talk.service());
     let rtype = want.family.record_type();
-    let (mut kept, mut wrong) = (Vec::new(), Vec::new());
+    let (mut kept, mut wrong, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     for one in held.iter().filter(|one| one.name.eq_ignore_ascii_case(&item.name)) {
         if one.rtype == "CNAME" {
             return Ok(Err(Outcome::FixConfig(format!(
@@ -345,6 +413,10 @@ pub fn plan<'a>(
             ))));
         }
         if one.rtype != rtype {
+            continue;
+        }
+        if one.idle {
+            idle.push(one);
             continue;
         }
         let address = one.content.parse::<IpAddr>().ok();
@@ -369,7 +441,7 @@ pub fn plan<'a>(
     for (place, address) in missing.into_iter().enumerate() {
         values.push((wrong.get(place).copied(), *address));
     }
-    let change = Change { item, values };
+    let change = Change { item, values, idle };
     let differs = change.records().next().is_some();
     Ok(Ok(differs.then_some(change)))
 }
@@ -403,6 +475,34 @@ pub fn each(
         }
     }
     Ok(())
+}
+
+/// Sends the records of one change that differ, one by one, to a service that knows them by id:
+/// `update` at `path/ID`, or POST at `path` for a new one. `shown` is the address's place in the
+/// reply to either (RFC 6901); none: the reply's yes is all it says.
+pub fn single(
+    talk: &mut Talk<'_>,
+    change: &Change<'_>,
+    path: &str,
+    update: &'static str,
+    shown: [Option<&str>; 2],
+    body: impl Fn(Option<&Held>, &str) -> Value,
+) -> Result<bool, Fault> {
+    let mut confirmed = true;
+    for (held, address) in change.records() {
+        let body = body(held, &address.to_string());
+        let reply = match held {
+            Some(held) => {
+                talk.call(update, &[path, "/", &held.id].concat(), Some(&body), To::Change)?
+            }
+            None => talk.call("POST", path, Some(&body), To::Change)?,
+        };
+        if let Some(place) = shown[usize::from(held.is_none())] {
+            let text = reply.pointer(place).and_then(Value::as_str);
+            confirmed &= text.and_then(|text| text.parse().ok()) == Some(address);
+        }
+    }
+    Ok(confirmed)
 }
 
 /// How a batch is sent; tells for each change whether the reply confirmed it.
