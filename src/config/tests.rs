@@ -22,6 +22,8 @@ const fn provider(
         about: "",
         families,
         min_interval,
+        batch: 1,
+        ttl: None,
         local,
         options,
         publish: |_, _, _| Vec::new(),

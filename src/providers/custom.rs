@@ -15,6 +15,8 @@ pub const PROVIDER: Provider = Provider {
     families: &Family::BOTH,
     // Whom it calls is not known here.
     min_interval: Duration::from_secs(60),
+    batch: 1,
+    ttl: None,
     local: false,
     options: &[
         OptionDoc::required(

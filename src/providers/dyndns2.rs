@@ -15,6 +15,8 @@ pub const PROVIDER: Provider = Provider {
     families: &Family::BOTH,
     // What Dyn's own documents call too soon is not told in numbers; ddclient waits as long.
     min_interval: Duration::from_secs(30),
+    batch: 20,
+    ttl: None,
     local: false,
     options: &[
         OptionDoc::optional("server", Kind::HostPort, "the server; it is asked at /nic/update"),

@@ -13,6 +13,8 @@ pub const PROVIDER: Provider = Provider {
     families: &Family::BOTH,
     // A local file: nobody to spare.
     min_interval: Duration::ZERO,
+    batch: usize::MAX,
+    ttl: None,
     local: true,
     options: &[OptionDoc::required(
         "path",

@@ -14,15 +14,26 @@ use std::time::Duration;
 
 pub mod cloudflare;
 pub mod custom;
+pub mod desec;
+pub mod digitalocean;
 pub mod dyndns2;
+pub mod gandi;
+pub mod godaddy;
+pub mod hetzner;
 pub mod hosts;
+pub mod linode;
 pub mod openwrt;
+pub mod porkbun;
+pub mod powerdns;
 pub mod rfc2136;
+pub mod vultr;
 
 // What several of them share.
 mod one_shot;
+pub mod rest;
 pub mod services;
 pub mod template;
+pub mod zones;
 
 #[cfg(test)]
 mod fake;
@@ -31,10 +42,19 @@ mod fake;
 pub const ALL: &[Provider] = &[
     cloudflare::PROVIDER,
     custom::PROVIDER,
+    desec::PROVIDER,
+    digitalocean::PROVIDER,
     dyndns2::PROVIDER,
+    gandi::PROVIDER,
+    godaddy::PROVIDER,
+    hetzner::PROVIDER,
     hosts::PROVIDER,
+    linode::PROVIDER,
     openwrt::PROVIDER,
+    porkbun::PROVIDER,
+    powerdns::PROVIDER,
     rfc2136::PROVIDER,
+    vultr::PROVIDER,
 ];
 
 /// What an option of an account holds.
@@ -99,6 +119,10 @@ pub struct Provider {
     pub families: &'static [Family],
     /// Shortest time between two calls for one account.
     pub min_interval: Duration,
+    /// Names that one request can change, all in one zone.
+    pub batch: usize,
+    /// Smallest and largest TTL, seconds, where they are known.
+    pub ttl: Option<(u32, u32)>,
     /// Reading is local and free: looked at each time, nothing is taken for granted.
     pub local: bool,
     pub options: &'static [OptionDoc],

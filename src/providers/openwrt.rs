@@ -20,6 +20,8 @@ pub const PROVIDER: Provider = Provider {
     families: &Family::BOTH,
     // ddns-scripts itself looks every 10 minutes, and sends when something changed.
     min_interval: Duration::from_secs(60),
+    batch: 1,
+    ttl: None,
     local: false,
     options: &[
         OptionDoc::required("service", Kind::Text, "the file's name without .json"),

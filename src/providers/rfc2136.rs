@@ -15,6 +15,8 @@ pub const PROVIDER: Provider = Provider {
     families: &Family::BOTH,
     // One's own server; it names no limit.
     min_interval: Duration::ZERO,
+    batch: usize::MAX,
+    ttl: None,
     local: false,
     options: &[
         OptionDoc::required(

@@ -103,6 +103,8 @@ pub fn providers() -> impl Iterator<Item = Provider> {
         about: service.site,
         families: families(service.url),
         min_interval: service.every,
+        batch: service.batch,
+        ttl: None,
         local: false,
         options: options(&service).leak(),
         publish,
