@@ -30,6 +30,8 @@ pub mod zones;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod table;
 
 /// Every provider, in the order `reachd providers` shows them.
 pub const ALL: &[Provider] = &[
