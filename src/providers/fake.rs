@@ -22,6 +22,8 @@ type DnsServer = Box<dyn FnMut(&[u8], DnsTransport, &Via) -> Result<Vec<u8>, Net
 
 pub struct Fake {
     pub exchanges: Vec<Exchange>,
+    /// The reply to whatever is not scripted.
+    pub always: Option<HttpReply>,
     pub dns: Option<DnsServer>,
     pub files: BTreeMap<String, Vec<u8>>,
     pub read_only: bool,
@@ -39,6 +41,7 @@ impl Fake {
     pub fn new() -> Self {
         Fake {
             exchanges: Vec::new(),
+            always: None,
             dns: None,
             files: BTreeMap::new(),
             read_only: false,
@@ -62,11 +65,10 @@ impl Net for Fake {
         self.log.push(ask.clone());
         self.sent.push(request.clone());
         let known: Vec<&str> = self.exchanges.iter().map(|e| e.ask.as_str()).collect();
-        let at = known.iter().position(|&known| known == ask);
-        if let (None, Some(any)) = (at, &self.any) {
-            return Ok(any.clone());
-        }
-        let Some(at) = at else {
+        let Some(at) = known.iter().position(|&known| known == ask) else {
+            if let Some(reply) = self.any.as_ref().or(self.always.as_ref()) {
+                return Ok(reply.clone());
+            }
             panic!("nobody scripted {ask}; left are {known:#?}");
         };
         let exchange = self.exchanges.remove(at);

@@ -37,6 +37,8 @@ pub mod zones;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod table;
 
 /// The providers with a file of their own, sorted by id. The others are lines of `services.txt`.
 pub const ALL: &[Provider] = &[

@@ -73,6 +73,7 @@ fn change(
     outcomes: Outcomes<'_>,
 ) -> Result<(), Fault> {
     zones::each(talk, zone, changes, outcomes, |talk, zone, change| {
+        let mut confirmed = true;
         for (held, address) in change.records() {
             let name = Naming::Relative("").name(&change.item.want.fqdn, zone);
             let mut body =
@@ -89,9 +90,11 @@ fn change(
             if let Some(ttl) = change.item.want.ttl {
                 body["ttl"] = ttl.to_string().into();
             }
-            talk.call("POST", &path, Some(&body), To::Change)?;
+            let reply = talk.call("POST", &path, Some(&body), To::Change)?;
+            // Neither reply shows the address; a new record has an id.
+            confirmed &= held.is_some() || rest::id(&reply["id"]).is_some();
         }
-        Ok(true)
+        Ok(confirmed)
     })
 }
 
