@@ -3,10 +3,13 @@
 pub mod account;
 pub mod address;
 pub mod config;
+pub mod finding;
+pub mod forward;
 pub mod known;
 pub mod line;
 pub mod name;
 pub mod outcome;
 pub mod secret;
+pub mod snapshot;
 pub mod utc;
 pub mod wan;

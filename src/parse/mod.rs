@@ -1,4 +1,9 @@
 //! Text or bytes in, facts out. Pure; nothing here fails as a whole without saying why.
 
+pub mod firewall;
 pub mod netifd;
+pub mod networks;
+pub mod services;
+pub mod sockets;
+pub mod tables;
 pub mod uci;

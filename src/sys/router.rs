@@ -1,10 +1,10 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
 use super::netlink::{self, Bell};
-use super::{World, clock, events, signals};
+use super::{World, clock, events, exec, signals};
 use crate::model::name::Family;
 use crate::model::wan::Link;
-use crate::world::{Event, Sys};
+use crate::world::{Event, Ran, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -35,6 +35,10 @@ impl Sys for World {
 
     fn file_mode(&mut self, path: &str) -> Option<u32> {
         std::fs::metadata(path).ok().map(|meta| meta.permissions().mode() & 0o7777)
+    }
+
+    fn run(&mut self, argv: &[&str]) -> Result<Ran, String> {
+        exec::run(argv)
     }
 
     fn progress(&mut self, what: &str) {
