@@ -111,6 +111,17 @@ pub struct Evidence {
     pub summary: String,
 }
 
+/// What a failing check means for the way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    None,
+    Blocked(Where),
+    /// Part of it does not work, or not always.
+    Partial,
+    /// The target is not there.
+    Down,
+}
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -120,6 +131,7 @@ pub struct Finding {
     pub severity: Severity,
     pub axis: Axis,
     pub status: Status,
+    pub effect: Effect,
     /// The section, zone, network or name it is about, as its owner wrote it.
     pub subject: String,
     /// Indexes into the report's forwards, sorted.

@@ -195,6 +195,8 @@ pub struct Forward {
     /// Families it is for, as the firewall infers them.
     pub v4: bool,
     pub v6: bool,
+    /// No `family` was written.
+    pub family_default: bool,
     pub protos: Vec<Proto>,
     /// `proto` was left to its default, tcp and udp.
     pub proto_default: bool,

@@ -19,6 +19,8 @@ pub struct Network {
     pub addresses: Vec<(IpAddr, u8)>,
     /// Prefixes delegated to us on it (IPv6).
     pub delegated: Vec<Prefix>,
+    /// Other routes by it in the main table.
+    pub routes: Vec<Prefix>,
     /// It has a default route in the main table.
     pub default_route: bool,
     /// The zone it asked to be in (`data.zone`).
@@ -201,9 +203,7 @@ pub struct Ssh {
 /// Everything.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// The folder that stands for the router, or none: this machine.
-    pub root: Option<String>,
-    pub host: String,
+    pub host: Known<String>,
     /// Wall clock when it was taken; unknown for a folder that does not tell.
     pub at: Known<u64>,
     pub forwarding: Known<bool>,

@@ -36,12 +36,14 @@ fn interface(value: &Value) -> Option<Network> {
         .filter_map(|one| address(one, "mask"))
         .filter_map(|(ip, len)| Prefix::parse(&format!("{ip}/{len}")))
         .collect();
-    network.default_route = array(value, "route").any(|route| {
-        let to = route.get("target").and_then(Value::as_str);
-        matches!(to, Some("0.0.0.0" | "::"))
-            && route.get("mask").and_then(Value::as_u64) == Some(0)
-            && route.get("table").is_none()
-    });
+    for route in array(value, "route").filter(|route| route.get("table").is_none()) {
+        let to = route.get("target").and_then(Value::as_str).unwrap_or_default();
+        let len = route.get("mask").and_then(Value::as_u64).unwrap_or(0);
+        match Prefix::parse(&format!("{to}/{len}")) {
+            Some(net) if net.len == 0 => network.default_route = true,
+            net => network.routes.extend(net),
+        }
+    }
     Some(network)
 }
 

@@ -1,8 +1,10 @@
 //! What a report needs of the other packages' configs: DHCP pools and fixed addresses,
-//! rebind protection, miniupnpd, and whether the router's SSH takes passwords.
+//! rebind protection, miniupnpd, whether the router's SSH takes passwords, and networks where
+//! nobody can tell how they are.
 
-use crate::model::snapshot::{Dhcp, Ssh, StaticHost, Upnpd};
+use crate::model::snapshot::{Dhcp, Network, Ssh, StaticHost, Upnpd};
 use crate::parse::uci::{Package, Section, Value};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// `/etc/config/dhcp`.
 pub fn dhcp(package: &Package) -> Dhcp {
@@ -58,6 +60,33 @@ pub fn dropbear(package: &Package) -> Vec<Ssh> {
         })
     };
     sections.filter_map(read).collect()
+}
+
+/// `/etc/config/network`: names and fixed addresses, for want of anything better.
+pub fn networks(package: &Package) -> Vec<Network> {
+    let interface = |section: &&Section| section.kind == "interface";
+    let read = |section: &Section| {
+        let mut addresses = Vec::new();
+        let mask = one(section, "netmask").and_then(|mask| mask.parse::<Ipv4Addr>().ok());
+        let len = mask.map_or(32, |mask| mask.to_bits().leading_ones() as u8);
+        for text in [list(section, "ipaddr"), list(section, "ip6addr")].concat() {
+            match text.split_once('/') {
+                Some((ip, len)) => {
+                    addresses.extend(ip.parse::<IpAddr>().ok().zip(len.parse().ok()));
+                }
+                None => addresses.extend(text.parse::<IpAddr>().ok().map(|ip| (ip, len))),
+            }
+        }
+        Some(Network {
+            name: section.name.clone()?,
+            up: true,
+            proto: one(section, "proto").unwrap_or_default(),
+            device: one(section, "device"),
+            addresses,
+            ..Network::default()
+        })
+    };
+    package.sections.iter().filter(interface).filter_map(read).collect()
 }
 
 fn parse<T: std::str::FromStr>(text: String) -> Option<T> {

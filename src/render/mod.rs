@@ -1,4 +1,6 @@
 //! What people and programs read of us. Each format owns its promise to its reader.
 
 pub mod json;
+pub mod report_json;
+pub mod report_text;
 pub mod text;

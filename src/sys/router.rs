@@ -20,6 +20,14 @@ impl World {
     }
 }
 
+impl World {
+    /// stdout is a terminal whose owner did not opt out (<https://no-color.org>).
+    pub fn colour(&self) -> bool {
+        std::io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+}
+
 impl Sys for World {
     fn links(&mut self) -> Result<Vec<Link>, String> {
         netlink::links()

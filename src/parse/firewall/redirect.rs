@@ -177,6 +177,7 @@ pub fn read(raw: &Raw, networks: &[Network], zones: &[Zone], sets: &[&str]) -> O
         zone: src.or_else(|| raw.text("src").map(str::to_string)).unwrap_or_default(),
         v4,
         v6,
+        family_default: raw.option("family").is_none(),
         protos,
         proto_default,
         ext: ext.into_iter().collect(),

@@ -144,6 +144,7 @@ pub fn read(raw: &Raw, networks: &[Network], zones: &[Zone], sets: &[&str]) -> V
         zone: from,
         v4,
         v6,
+        family_default: raw.option("family").is_none(),
         protos,
         proto_default,
         ext,
