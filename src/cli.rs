@@ -18,9 +18,9 @@ Commands:
   why [NAME]          look and tell what would be done, and why; changes nothing
   status [--json]     what was published, what failed, when it is tried again
   check-config [FILE] read the config and tell what is wrong with it
-  report [--root DIR] every port forward: can the Internet get in, should it, and
-                      what to do; --format text, json, html, sarif, prometheus
-                      (--json); -v shows notes too; DIR stands for a router
+  report [--root DIR] every port forward: can the Internet get in, should it,
+                      and what to do; --format text, json, html, sarif or
+                      prometheus; -v shows notes; DIR stands for a router
   explain [ID]        what a finding of the report means; without ID, all ids
   providers [ID]      the DNS services reachd speaks, or one with its options
   import-ddns [FILE]  print a config made from that of ddns-scripts (default

@@ -26,7 +26,7 @@ pub const FILES: &[&str] = &[
     "proc/net/tcp6",
     "proc/net/udp",
     "proc/net/udp6",
-    "tmp/dhcp.leases",
+    LEASES,
     "var/run/miniupnpd.leases",
 ];
 
@@ -39,7 +39,11 @@ const STATE: &str = "var/run/fw4.state";
 const ARP: &str = "proc/net/arp";
 const CONNTRACK: &str = "proc/net/nf_conntrack";
 const FORWARDING: &str = "proc/sys/net/ipv4/ip_forward";
+const LEASES: &str = "tmp/dhcp.leases";
 const HOSTNAME: &str = "proc/sys/kernel/hostname";
+
+/// Where a folder lists the files that its router did not have.
+pub const MISSING: &str = "cmd/missing.txt";
 
 /// A program whose output is read: its file under `cmd/`, its argv, and which output.
 pub struct Program {
@@ -89,6 +93,13 @@ impl Place<'_> {
             Known::Known(None) => Known::Unknown(format!("there is no /{path}")),
             Known::Unknown(why) => Known::Unknown(why),
         }
+    }
+
+    /// The folder tells that the router had no such file.
+    fn was_missing(&mut self, path: &str) -> bool {
+        let list = self.file(MISSING);
+        let list = list.known().and_then(Option::as_ref);
+        list.is_some_and(|list| String::from_utf8_lossy(list).lines().any(|line| line == path))
     }
 
     /// What a program printed.
@@ -189,7 +200,8 @@ pub fn collect(place: &mut Place) -> Snapshot {
             Some(package) => Known::Known(services::dhcp(&package)),
             None => Known::Unknown(format!("there is no /{DHCP}")),
         }),
-        leases: Known::Unknown("leases are not read yet".into()),
+        // No lease file: nobody has asked dnsmasq for an address.
+        leases: place.file(LEASES).map(|bytes| tables::leases(&text(bytes.unwrap_or_default()))),
         neighbours: place.text(ARP).map(|text| tables::arp(&text)),
         listeners: listeners(place),
         flows: place.text(CONNTRACK).map(|text| tables::conntrack(&text)),
@@ -206,8 +218,10 @@ fn loaded(place: &mut Place) -> Known<Option<Vec<Network>>> {
         Known::Known(Some(bytes)) => {
             json(&bytes, STATE).and_then(|state| Known::from(networks::fw4_state(&state))).map(Some)
         }
-        // A folder may be incomplete; a router with fw4 is not.
-        Known::Known(None) if place.root.is_none() => Known::Known(None),
+        // A folder may be incomplete; a router with fw4 is not, nor is a folder that says so.
+        Known::Known(None) if place.root.is_none() || place.was_missing(STATE) => {
+            Known::Known(None)
+        }
         Known::Known(None) => Known::Unknown(format!("the folder has no {STATE}")),
         Known::Unknown(why) => Known::Unknown(why),
     }

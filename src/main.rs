@@ -10,7 +10,7 @@ use reachd::decide::Step;
 use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::providers;
-use reachd::render::{json, report_json, report_text, text};
+use reachd::render::{json, report_html, report_json, report_text, text};
 use reachd::report::judge;
 use reachd::sys::{self, World};
 use reachd::world::{Event, Net, Sys};
@@ -156,7 +156,8 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
         _ => config.to_string(),
     };
     let absent = config.ends_with(cli::DEFAULT_CONFIG) && world.file_mode(&config).is_none();
-    let config = if absent { Some(config::none()) } else { load(&mut world, &config) };
+    let config =
+        if absent { Some(config::none()) } else { read_config(&mut world, &config, false) };
     let Some(config) = config else { return REPORT_USAGE };
     let mut place = Place { sys: &mut world, root: wanted.root.as_deref() };
     let snapshot = collect(&mut place);
@@ -166,6 +167,7 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
     let run = report_json::Run { started, millis, code };
     print(&match wanted.format {
         "json" => report_json::text(&report, run),
+        "html" => report_html::text(&report, started),
         "sarif" => report_json::sarif(&report),
         "prometheus" => report_json::prometheus(&report, run),
         _ => report_text::text(&report, started, all, world.colour()),
@@ -222,6 +224,10 @@ fn run(typed: &Typed) -> u8 {
 
 /// Reads the config and tells what is wrong with it; `None` if it can't be used.
 fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
+    read_config(sys, path, true)
+}
+
+fn read_config(sys: &mut dyn Sys, path: &str, warn: bool) -> Option<Config> {
     let bytes = match sys.read_file(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
@@ -241,7 +247,7 @@ fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
             None => Err("there is no such file".into()),
         }
     });
-    for complaint in &complaints {
+    for complaint in complaints.iter().filter(|c| warn || c.severity == config::Severity::Error) {
         eprintln!("{complaint}");
     }
     config

@@ -162,7 +162,7 @@ fn no_router(snapshot: &Snapshot, forwards: &[Forward]) -> Option<String> {
     // An unreadable config is a router's with a fault, not the absence of one.
     let absent = firewall.starts_with("there is no");
     (absent && !live && !routes && forwards.is_empty())
-        .then(|| format!("{firewall}, and packets are not forwarded (net.ipv4.ip_forward is off)"))
+        .then(|| format!("{firewall}, and packets are not forwarded"))
 }
 
 fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
@@ -171,7 +171,8 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
     let mut evidence = vec![checks::written(forward)];
     let worst = about
         .iter()
-        .filter(|f| f.axis == Axis::Expose && f.status == Status::Fail)
+        .filter(|f| f.axis == Axis::Expose)
+        .filter(|f| matches!(f.status, Status::Fail | Status::Suppressed))
         .map(|finding| finding.severity)
         .max();
     let expose = match worst {

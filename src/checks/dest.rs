@@ -126,7 +126,7 @@ fn offnet(facts: &Facts, out: &mut Answers) {
 }
 
 fn shared(facts: &Facts, out: &mut Answers) {
-    for (index, _, ip) in hosts(facts) {
+    for (index, forward, ip) in hosts(facts) {
         let Some(networks) = known(&facts.snapshot.networks, out) else { return };
         let edge = |(own, len): &(IpAddr, u8)| match (own, ip) {
             (IpAddr::V4(own), IpAddr::V4(ip)) if *len < 31 => {
@@ -138,7 +138,12 @@ fn shared(facts: &Facts, out: &mut Answers) {
         };
         let edge = networks.iter().flat_map(|network| &network.addresses).any(edge);
         if !out.pass_if(!edge) {
-            let text = format!("{ip} is the address of a whole network, not of a host.");
+            let text = match &forward.target_named {
+                Some(name) => {
+                    format!("firewall4 makes {ip} of dest_ip '{name}': a network, no host.")
+                }
+                None => format!("{ip} is the address of a whole network, not of a host."),
+            };
             out.forward(facts, index, text, "Write the address of one host.")
                 .effect(Effect::Blocked(Where::Host));
         }

@@ -132,7 +132,7 @@ pub const CHECKS: &[Check] = &[
         next: "Limit the source (src_ip, or an ipset for a country), or use a VPN.",
         trap: "From mobile networks one comes with a new address each day.",
         source: "the port",
-        after: &["expose.router_ui", "rule.to_router", "rule.dmz"],
+        after: &["expose.router_ui", "expose.router_ssh_pw", "rule.to_router", "rule.dmz"],
         run: few,
     },
     Check {
@@ -144,7 +144,14 @@ pub const CHECKS: &[Check] = &[
         next: "If nobody needs it, remove it; if few do, limit the source.",
         trap: "",
         source: "the port",
-        after: &["rule.dmz", "rule.to_router"],
+        after: &[
+            "rule.dmz",
+            "rule.to_router",
+            "rule.src_zone",
+            "rule.src_dip",
+            "rule.dest.offnet",
+            "rule.shadowed",
+        ],
         run: unknown,
     },
 ];
@@ -385,13 +392,8 @@ fn unknown(facts: &Facts, out: &mut Answers) {
                 forward.proto_words(),
                 ports.join(",")
             );
-            let finding = out.forward(
-                facts,
-                index,
-                text,
-                "If nobody needs it, remove it; if few do, limit the source.",
-            );
-            finding.snippet = snippet(forward);
+            let fix = "If nobody needs it, remove it; if few do, limit the source.";
+            out.forward(facts, index, text, fix);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod dest;
 mod expose;
+mod live;
 mod order;
 mod ports;
 mod rule;
@@ -45,6 +46,7 @@ pub const ALL: &[&[Check]] = &[
     dest::CHECKS,
     order::CHECKS,
     upnp::CHECKS,
+    live::CHECKS,
     zone::CHECKS,
     target::CHECKS,
     expose::CHECKS,
@@ -228,8 +230,7 @@ pub fn written(forward: &Forward) -> Evidence {
         true => String::new(),
         false => format!(" from {}", forward.source),
     };
-    let words = [forward.proto_words(), forward.ext_words()].join(" ");
-    let summary = format!("{}{from} to {}", words.trim(), forward.target_words());
+    let summary = format!("{}{from} to {}", forward.external_words(), forward.target_words());
     Evidence { means, source, summary }
 }
 
@@ -277,7 +278,7 @@ fn suppress(findings: &mut [Finding]) {
         let one = &findings[at];
         let Some(check) = find(one.id) else { continue };
         let causes = |other: &&Finding| {
-            other.status == Status::Fail
+            other.status != Status::Unknown
                 && check.after.contains(&other.id)
                 && (other.forwards.is_empty()
                     || one.forwards.iter().all(|forward| other.forwards.contains(forward)))

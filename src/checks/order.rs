@@ -160,9 +160,10 @@ fn look(facts: &Facts, out: &mut Answers, whole: bool) {
         let names: Vec<&str> = left.takers.iter().map(|taker| &taker.section[..]).collect();
         let how = if whole { "all" } else { "some of" };
         let text = format!("Section {} comes first and takes {how} its packets.", names.join(", "));
-        let fix = match whole {
-            true => "Move it above, use another external port, or remove one.",
-            false => "Make their ports or sources apart.",
+        let fix = match (whole, elsewhere) {
+            (_, false) => "Remove it, or make the other one narrower.",
+            (true, true) => "Move it above, use another external port, or remove one.",
+            (false, true) => "Make their ports or sources apart.",
         };
         let finding = out.forward(facts, *index, text, fix);
         match (elsewhere, whole) {

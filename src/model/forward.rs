@@ -276,9 +276,26 @@ impl Forward {
         words(&self.ext)
     }
 
+    /// What comes in: `tcp 443`, `tcp+udp 53`, `all ports`; with `v6` where it is IPv6 alone.
+    pub fn external_words(&self) -> String {
+        let mut words = match &self.protos[..] {
+            [Proto::Any] => self.ext_words(),
+            // Ports that the firewall could not read are not all of them.
+            _ if self.every_port() && !self.is_active() => self.proto_words(),
+            _ => format!("{} {}", self.proto_words(), self.ext_words()),
+        };
+        if self.v6 && !self.v4 {
+            words.push_str(" v6");
+        }
+        words
+    }
+
     /// Target and port: `192.168.1.50:443`, `[fd00::50]:8080`.
     pub fn target_words(&self) -> String {
         let at = match &self.target {
+            Target::Router if matches!(self.state, State::Skipped(_)) => {
+                return "(not made)".into();
+            }
             Target::Host(IpAddr::V6(ip)) => format!("[{ip}]"),
             other => other.to_string(),
         };

@@ -2,8 +2,8 @@
 //! miniupnpd's leases, what firewall4 says on stderr.
 
 use crate::model::forward::Proto;
-use crate::model::snapshot::{Flow, Mapping, Neighbour};
-use std::net::IpAddr;
+use crate::model::snapshot::{Flow, Lease, Mapping, Neighbour};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Rows that are read of any of them.
 const MOST: usize = 20_000;
@@ -50,6 +50,21 @@ pub fn conntrack(text: &str) -> Vec<Flow> {
             host: *host,
             host_port: *host_port,
             assured: line.contains("[ASSURED]"),
+        })
+    };
+    text.lines().filter_map(read).take(MOST).collect()
+}
+
+/// dnsmasq's leases of IPv4: `EXPIRY MAC IP HOST|* CLIENTID`. IPv6 is `leases`'.
+pub fn leases(text: &str) -> Vec<Lease> {
+    let read = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        let (mac, ip, name) = (words.next()?, words.next()?, words.next()?);
+        Some(Lease {
+            // A type in front, where it is not Ethernet.
+            mac: mac.rsplit('-').next()?.to_ascii_lowercase(),
+            ip: ip.parse::<Ipv4Addr>().ok()?.into(),
+            name: Some(name.to_string()).filter(|name| name != "*"),
         })
     };
     text.lines().filter_map(read).take(MOST).collect()
@@ -120,6 +135,17 @@ mod tests {
         let found = conntrack(text);
         assert_eq!(found.len(), 1, "an outgoing one is none of ours: {found:?}");
         assert!(found[0].assured && found[0].port == 8443 && found[0].host_port == 443);
+    }
+
+    #[test]
+    fn leases_of_dnsmasq() {
+        let text = "0 02:00:00:00:00:01 192.168.1.70 printer 01:02\n\
+                    1795496395 02:AA:00:00:00:02 192.168.1.224 * *\n\
+                    duid 00:01\n1795496395 7 2001:db8::1 vm 00:03\n";
+        let found = leases(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].name.as_deref(), found[1].name.as_deref()), (Some("printer"), None));
+        assert_eq!(found[1].mac, "02:aa:00:00:00:02");
     }
 
     #[test]

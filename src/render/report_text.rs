@@ -25,9 +25,22 @@ pub fn text(report: &Report, now: u64, all: bool, colour: bool) -> String {
     wan(report, &mut out);
     table(report, &mut out);
     let mut notes: Vec<&str> = Vec::new();
+    let mut told: Vec<&str> = Vec::new();
     for finding in report.open() {
         if finding.severity == Severity::Info && !all {
             notes.push(finding.id);
+            continue;
+        }
+        // Small ones that say the same are told together.
+        let small = |f: &&Finding| f.id == finding.id && f.severity <= Severity::Low;
+        let alike: Vec<&Finding> =
+            report.open().filter(|f| small(f) && !f.forwards.is_empty()).collect();
+        if alike.len() > 1 && small(&finding) {
+            if !told.contains(&finding.id) {
+                told.push(finding.id);
+                out.push('\n');
+                several(&alike, &mut out);
+            }
             continue;
         }
         out.push('\n');
@@ -67,7 +80,7 @@ fn table(report: &Report, out: &mut String) {
     }
     out.push_str(" #  EXTERNAL           TO                             REACH           EXPOSE\n");
     for (at, (forward, verdict)) in report.forwards.iter().zip(&report.verdicts).enumerate() {
-        let from = fit(&external(forward), 18);
+        let from = fit(&forward.external_words(), 18);
         let to = fit(&target(forward, verdict), 30);
         let expose = match verdict.expose {
             Expose::Ok => "ok",
@@ -76,12 +89,6 @@ fn table(report: &Report, out: &mut String) {
         };
         let _ = writeln!(out, "{:>2}  {from:<18} {to:<30} {:<15} {expose}", at + 1, verdict.reach);
     }
-}
-
-/// `tcp 443`, with its family where it is IPv6 alone.
-pub fn external(forward: &Forward) -> String {
-    let family = if forward.v6 && !forward.v4 { " v6" } else { "" };
-    format!("{} {}{family}", forward.proto_words(), forward.ext_words())
 }
 
 pub fn target(forward: &Forward, verdict: &Verdict) -> String {
@@ -125,6 +132,21 @@ fn one(report: &Report, finding: &Finding, out: &mut String) {
         let text = format!("{} ({})", evidence.summary, evidence.source);
         push(out, "    seen: ", &plain(&text));
     }
+}
+
+fn several(alike: &[&Finding], out: &mut String) {
+    let Some(first) = alike.first() else { return };
+    let mut numbers: Vec<usize> =
+        alike.iter().flat_map(|finding| &finding.forwards).copied().collect();
+    numbers.sort_unstable();
+    let numbers: Vec<String> = numbers.iter().map(|index| format!("#{}", index + 1)).collect();
+    let head = format!("{}  {}  {}", numbers.join(" "), first.id, first.severity.word());
+    push(out, "[-] ", &head);
+    for finding in alike {
+        let number = finding.forwards.first().map_or(0, |index| index + 1);
+        push(out, &format!("    #{number}: "), &plain(&finding.text));
+    }
+    push(out, "    Next: ", &plain(&first.fix));
 }
 
 /// What it is about, in the owner's words.
