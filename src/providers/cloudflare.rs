@@ -222,56 +222,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exchanges() {
-        for file in [
-            include_str!("../../tests/providers/cloudflare/publish.json"),
-            include_str!("../../tests/providers/cloudflare/zones.json"),
-            include_str!("../../tests/providers/cloudflare/refused.json"),
-            include_str!("../../tests/providers/cloudflare/network.json"),
-        ] {
-            play(&PROVIDER, file);
-        }
-    }
-
-    #[test]
     fn a_token_cannot_end_its_header() {
         for token in ["", " ", "a b", "a\r\nX: y", "t\u{f6}ken"] {
             let account = account(&PROVIDER, &[("token", token), ("zone", "example.com")]);
             let got = publish(&mut Fake::new(), &account, &[want("home.example.com 192.0.2.1")]);
             assert!(matches!(got[..], [Outcome::FixConfig(_)]), "{got:?}");
         }
-    }
-
-    /// Both families each; the A records are there already, with other addresses.
-    #[test]
-    fn a_hundred_names_are_three_requests() {
-        let record = |i: usize, rtype: &str, content: String| {
-            let name = format!("h{i}.example.com");
-            json!({"id": format!("id{i}"), "name": name, "type": rtype, "content": content, "ttl": 1})
-        };
-        let (mut wants, mut old, mut patches, mut posts) = (vec![], vec![], vec![], vec![]);
-        for i in 0..100 {
-            let (v4, v6) = (format!("203.0.113.{i}"), format!("2001:db8::{i:x}"));
-            wants.push(want(&format!("h{i}.example.com {v4}")));
-            wants.push(want(&format!("h{i}.example.com {v6}")));
-            old.push(record(i, "A", "192.0.2.1".into()));
-            patches.push(record(i, "A", v4));
-            posts.push(record(i, "AAAA", v6));
-        }
-        let mut fake = Fake::new();
-        let mut on = |ask: &str, path: &str, result: Value| {
-            fake.on(
-                &format!("{ask} {URL}{path}"),
-                200,
-                &json!({"success": true, "result": result}),
-            );
-        };
-        on("GET", "/zones?per_page=50", json!([{"id": "z1", "name": "example.com"}]));
-        on("GET", "/zones/z1/dns_records?per_page=1000", Value::from(old));
-        on("POST", "/zones/z1/dns_records/batch", json!({"patches": patches, "posts": posts}));
-        let got = publish(&mut fake, &account(&PROVIDER, &[("token", "t")]), &wants);
-        assert!(got.iter().all(|outcome| *outcome == Outcome::Updated), "{got:?}");
-        assert_eq!(fake.log.len(), 3);
     }
 
     /// Whatever comes back, to whichever request: one answer, not a wrong yes, and no panic.

@@ -166,11 +166,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/dyndns2/publish.json"));
-    }
-
-    #[test]
     fn who_asks_and_with_what() {
         let account = account(
             &PROVIDER,
