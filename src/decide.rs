@@ -298,6 +298,7 @@ mod tests {
                 ca_file: None,
                 allow_http: false,
             }],
+            hooks: Vec::new(),
             names: vec![Name {
                 section: "home".into(),
                 fqdn: "home.example.org".into(),

@@ -75,6 +75,9 @@ pub type RecordKey = (String, Family, String);
 /// The key of an outside answer: the WAN asked for (empty: found) and the family.
 pub type OutsideKey = (String, Family);
 
+/// The key of what was told: hook, topic's word, subject.
+pub type ToldKey = (String, String, String);
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
     pub records: BTreeMap<RecordKey, Record>,
@@ -82,6 +85,8 @@ pub struct Journal {
     pub outside: BTreeMap<OutsideKey, Outside>,
     /// From when on a lookup service may be asked again, by URL and family.
     pub services: BTreeMap<(String, Family), Moment>,
+    /// What each hook was told last: hook, topic and subject; the fact.
+    pub told: BTreeMap<ToldKey, String>,
 }
 
 impl Journal {
@@ -158,9 +163,15 @@ impl Journal {
     }
 
     /// Forgets what the config no longer names, so that the file cannot grow for ever.
-    pub fn keep_only(&mut self, keep: &dyn Fn(&RecordKey) -> bool, account: &dyn Fn(&str) -> bool) {
+    pub fn keep_only(
+        &mut self,
+        keep: &dyn Fn(&RecordKey) -> bool,
+        account: &dyn Fn(&str) -> bool,
+        told: &dyn Fn(&ToldKey) -> bool,
+    ) {
         self.records.retain(|key, _| keep(key));
         self.calls.retain(|id, _| account(id));
+        self.told.retain(|key, _| told(key));
     }
 
     /// What would be a loss after a reboot: confirmed addresses and latches. The copy on flash
@@ -218,6 +229,15 @@ impl Journal {
         }
         for ((url, family), free) in &self.services {
             let _ = writeln!(out, "service {}\t{family}\tfree={}", escape(url), millis(*free));
+        }
+        for ((hook, topic, subject), fact) in &self.told {
+            let _ = writeln!(
+                out,
+                "told {}\t{topic}\t{}\tfact={}",
+                escape(hook),
+                escape(subject),
+                escape(fact)
+            );
         }
         let sum = checksum(out.as_bytes());
         let _ = writeln!(out, "end {sum:016x}");
@@ -300,6 +320,10 @@ impl Journal {
             ("service", [url, family]) => {
                 let key = (url.clone(), parse_family(family)?);
                 self.services.insert(key, clock.future(field("free")));
+            }
+            ("told", [hook, topic, subject]) => {
+                let key = (hook.clone(), topic.clone(), subject.clone());
+                self.told.insert(key, unescape(field("fact"))?);
             }
             _ => return None,
         }

@@ -31,13 +31,14 @@
 //! | [`decide`] | what to do for each record, and why | doing it |
 //! | [`dry`] | the outside for a rehearsal: shows requests, sends none | what they are |
 //! | [`act`] | carries out decisions, notes what happened | when |
+//! | [`hooks`] | tells whom the owner named that something changed | what changed |
 //! | [`agent`] | the loop | all of the above |
 //! | [`render`] | text for people, JSON for programs | facts |
 //! | [`cli`] | what may be typed | doing it |
 //! | [`sys`] | sockets, TLS, netlink, ubus, signals, files, clocks | meaning |
 //!
 //! Calls point down only, in this order:
-//! `main, cli -> render -> agent -> act -> observe, decide -> config, choose, journal, dry -> providers,
+//! `main, cli -> render -> agent -> act, hooks -> observe, decide -> config, choose, journal, dry -> providers,
 //! lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
@@ -92,6 +93,7 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod dry;
+pub mod hooks;
 pub mod journal;
 pub mod lookup;
 pub mod model;

@@ -11,7 +11,7 @@ const ROWS: &[&[&str]] = &[
     &["cli"],
     &["render"],
     &["agent"],
-    &["act"],
+    &["act", "hooks"],
     &["observe", "decide"],
     &["config", "choose", "journal", "dry"],
     &["providers", "lookup"],

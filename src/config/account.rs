@@ -50,9 +50,30 @@ pub(super) fn read<'t>(
         return (known, None);
     };
     known.provider = Some(provider);
+    let who = ["provider '", provider.id, "'"].concat();
+    let wanted = Wanted { who, docs: provider.options, common: &COMMON, filled: FILLED };
+    let mut account = settings(part, &wanted, mode, files);
+    account.id = id;
+    account.provider = provider.id.into();
+    account.fingerprint = fingerprint(&account);
+    (known, Some(account))
+}
 
-    let mut names: Vec<String> = COMMON.iter().map(|name| (*name).to_owned()).collect();
-    for doc in provider.options {
+/// What a section may hold.
+pub(super) struct Wanted<'a> {
+    /// Who wants it, for messages: `provider 'x'`.
+    pub who: String,
+    pub docs: &'a [OptionDoc],
+    /// Options beside the documented ones.
+    pub common: &'a [&'a str],
+    /// Placeholders that get a value.
+    pub filled: &'a [&'a str],
+}
+
+/// The options of a section that says how to reach a service; id and provider are left empty.
+pub(super) fn settings(part: &mut Part, wanted: &Wanted, mode: u32, files: Files) -> Account {
+    let mut names: Vec<String> = wanted.common.iter().map(|name| (*name).to_owned()).collect();
+    for doc in wanted.docs {
         names.push(doc.name.into());
         if doc.kind == Kind::Secret {
             names.push(file_option(doc.name));
@@ -62,25 +83,23 @@ pub(super) fn read<'t>(
 
     let allow_http = part.boolean("allow_http", false);
     let mut options = BTreeMap::new();
-    for doc in provider.options {
+    for doc in wanted.docs {
         let setting = match doc.kind {
-            Kind::Secret => secret(part, provider, doc, mode, files).map(Setting::Secret),
-            Kind::List | Kind::Tests => list(part, provider, doc).map(Setting::List),
-            _ => plain(part, provider, doc, allow_http).map(Setting::Text),
+            Kind::Secret => secret(part, wanted, doc, mode, files).map(Setting::Secret),
+            Kind::List | Kind::Tests => list(part, wanted, doc).map(Setting::List),
+            _ => plain(part, wanted, doc, allow_http).map(Setting::Text),
         };
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
     }
-    let mut account = Account {
-        id,
-        provider: provider.id.into(),
+    Account {
+        id: String::new(),
+        provider: String::new(),
         options,
         fingerprint: 0,
         wan: part.network("wan"),
         ca_file: part.path("ca_file"),
         allow_http,
-    };
-    account.fingerprint = fingerprint(&account);
-    (known, Some(account))
+    }
 }
 
 /// The provider that the section names.
@@ -110,7 +129,7 @@ fn file_option(name: &str) -> String {
 
 /// Everything that decides what a request looks like and where it goes. A secret counts by its
 /// text, not by where it is kept.
-fn fingerprint(account: &Account) -> u64 {
+pub(super) fn fingerprint(account: &Account) -> u64 {
     let mut parts = vec![
         account.provider.as_str(),
         account.wan.as_deref().unwrap_or(""),
@@ -129,10 +148,10 @@ fn fingerprint(account: &Account) -> u64 {
 }
 
 /// Several texts, of which none is cut at blanks.
-fn list(part: &mut Part, provider: &Provider, doc: &OptionDoc) -> Option<Vec<String>> {
+fn list(part: &mut Part, wanted: &Wanted, doc: &OptionDoc) -> Option<Vec<String>> {
     if part.section.option(doc.name).is_none() {
         if doc.required {
-            part.missing(doc.name, needed(provider, doc, ""));
+            part.missing(doc.name, needed(wanted, doc, ""));
         }
         return None;
     }
@@ -146,15 +165,10 @@ fn list(part: &mut Part, provider: &Provider, doc: &OptionDoc) -> Option<Vec<Str
 }
 
 /// An option that is not a secret, in the form providers get it.
-fn plain(
-    part: &mut Part,
-    provider: &Provider,
-    doc: &OptionDoc,
-    allow_http: bool,
-) -> Option<String> {
+fn plain(part: &mut Part, wanted: &Wanted, doc: &OptionDoc, allow_http: bool) -> Option<String> {
     if part.section.option(doc.name).is_none() {
         if doc.default.is_none() && doc.required {
-            part.missing(doc.name, needed(provider, doc, ""));
+            part.missing(doc.name, needed(wanted, doc, ""));
         }
         return doc.default.map(str::to_owned);
     }
@@ -177,9 +191,10 @@ fn plain(
                     part.warning(part.line_of(doc.name), Some(doc.name), text);
                 }
                 // What has no value here never gets one.
-                match words(text).find(|word| !FILLED.contains(word)) {
+                match words(text).find(|word| !wanted.filled.contains(word)) {
                     Some(word) if doc.kind == Kind::Template => {
-                        Err(["{", word, "} is not filled in", &value::hint(word, FILLED)].concat())
+                        Err(["{", word, "} is not filled in", &value::hint(word, wanted.filled)]
+                            .concat())
                     }
                     _ => Ok(text.to_owned()),
                 }
@@ -206,15 +221,15 @@ fn without_braces(text: &str, kind: Kind) -> String {
     out
 }
 
-fn needed(provider: &Provider, doc: &OptionDoc, or: &str) -> String {
+fn needed(wanted: &Wanted, doc: &OptionDoc, or: &str) -> String {
     let help = if doc.help.is_empty() { "" } else { ": " };
-    ["is missing", or, "; provider '", provider.id, "' needs it", help, doc.help].concat()
+    ["is missing", or, "; ", &wanted.who, " needs it", help, doc.help].concat()
 }
 
 /// A secret, from the config itself or from the file that `NAME_file` names.
 fn secret(
     part: &mut Part,
-    provider: &Provider,
+    wanted: &Wanted,
     doc: &OptionDoc,
     mode: u32,
     files: Files,
@@ -255,7 +270,7 @@ fn secret(
         (None, None) => {
             if doc.required {
                 let or = [", and so is '", &by_file, "'"].concat();
-                part.missing(doc.name, needed(provider, doc, &or));
+                part.missing(doc.name, needed(wanted, doc, &or));
             }
             doc.default.map(Secret::new)
         }

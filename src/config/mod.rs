@@ -7,6 +7,7 @@
 
 mod account;
 mod general;
+mod hook;
 pub mod import_ddns;
 mod imported;
 mod name;
@@ -100,7 +101,7 @@ fn read_with(
     (config.filter(|_| !refused), all)
 }
 
-const KINDS: [&str; 4] = ["reachd", "lookup", "account", "name"];
+const KINDS: [&str; 5] = ["reachd", "lookup", "account", "name", "hook"];
 
 fn sections(
     providers: &[Provider],
@@ -131,6 +132,7 @@ fn sections(
                     accounts.push(known);
                     config.accounts.extend(account);
                 }
+                "hook" => config.hooks.extend(hook::read(&mut part, mode, files)),
                 "reachd" if part.first_of_its_kind(&mut main_at) => {
                     general::read_main(&mut part, &mut config);
                 }

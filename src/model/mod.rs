@@ -3,6 +3,7 @@
 pub mod account;
 pub mod address;
 pub mod config;
+pub mod hook;
 pub mod known;
 pub mod line;
 pub mod name;
@@ -10,3 +11,4 @@ pub mod outcome;
 pub mod secret;
 pub mod utc;
 pub mod wan;
+pub mod words;

@@ -1,13 +1,14 @@
 //! Plain text for an SSH prompt of 80 columns: what was seen, what was decided, and why.
 
 use crate::act::Happened;
-use crate::agent::{Agent, Round, list, span};
+use crate::agent::{Agent, Round};
 use crate::decide::{self, Decision, Step};
 use crate::journal::Moment;
 use crate::model::address::{class, is_global};
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::outcome::Outcome;
+use crate::model::words::{list, span};
 use crate::providers::{self, Kind, Provider};
 use std::fmt::Write;
 
