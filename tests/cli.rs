@@ -214,7 +214,7 @@ fn the_journals_copy_is_written_only_on_a_change_and_read_after_a_loss() {
 
 #[test]
 fn providers_are_listed_with_what_they_need() {
-    let dir = Dir::new("providers");
+    let dir = Dir::new("provider");
     let output = dir.reachd(&["providers"]);
     let text = out(&output);
     assert!(text.contains("duckdns         both     duckdns.org; token\n"), "{text}");
