@@ -4,6 +4,7 @@ pub mod account;
 pub mod address;
 pub mod config;
 pub mod known;
+pub mod lan;
 pub mod line;
 pub mod name;
 pub mod outcome;
