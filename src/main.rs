@@ -204,10 +204,9 @@ fn verdict(config: &Config, round: &Round) -> u8 {
         return BLIND;
     }
     let failed = round.happened.iter().any(|happened| !happened.outcome.is_right())
-        || round
-            .decisions
-            .iter()
-            .any(|decision| matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_)));
+        || round.decisions.iter().any(|decision| {
+            matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_) | Step::Clock(_))
+        });
     let right = |name: usize| {
         round.happened.iter().any(|happened| happened.name == name && happened.outcome.is_right())
             || round

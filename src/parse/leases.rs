@@ -149,7 +149,9 @@ mod tests {
 
     #[test]
     fn what_is_no_lease_is_passed_over() {
-        for odd in ["", "#", "# br-lan", "# a b c d e f", "x 02:00:00:00:00:01 1.2.3.4 h *", "1 2 3 4"] {
+        for odd in
+            ["", "#", "# br-lan", "# a b c d e f", "x 02:00:00:00:00:01 1.2.3.4 h *", "1 2 3 4"]
+        {
             assert_eq!(file(odd.as_bytes()), [], "{odd}");
         }
         assert_eq!(file(b"\xff\xfe\n0 02:00:00:00:00:01 192.0.2.1 h\xff *\n").len(), 1);

@@ -2,11 +2,13 @@
 
 use super::netlink::{self, Bell};
 use super::{World, clock, events, signals};
+use crate::model::lan::Mac;
 use crate::model::name::Family;
 use crate::model::wan::Link;
 use crate::world::{Event, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
+use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -31,6 +33,14 @@ impl Sys for World {
 
     fn netifd(&mut self) -> Option<Result<Value, String>> {
         self.ubus.interface_dump()
+    }
+
+    fn neighbours(&mut self) -> Result<Vec<(u32, Mac, Ipv6Addr)>, String> {
+        netlink::neighbours()
+    }
+
+    fn ipv6_leases(&mut self) -> Option<Value> {
+        self.ubus.ipv6_leases()
     }
 
     fn file_mode(&mut self, path: &str) -> Option<u32> {
