@@ -227,6 +227,8 @@ pub enum Event {
     Reload,
     /// USR1: look again now, and take nothing for granted.
     Recheck,
+    /// The wall clock was set, or somebody says so (USR2).
+    Clock,
     /// TERM or INT.
     Stop,
 }

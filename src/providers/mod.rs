@@ -150,12 +150,11 @@ pub fn find(id: &str) -> Option<&'static Provider> {
     own.or_else(|| all().iter().find(|provider| provider.id == id))
 }
 
-/// Its calls are of no use with a clock that was never set: TLS checks certificates by it, TSIG signs
-/// the time.
+/// Its calls are of no use with a clock that was never set: TLS checks certificates by it. TSIG
+/// signs the time too, but there the server tells its own in a signed answer.
 pub fn needs_clock(provider: &Provider, account: &Account) -> bool {
-    let unsigned = provider.id == rfc2136::PROVIDER.id && account.text("key_name").is_none();
     let plain = account.text("url").is_some_and(|url| url.starts_with("http://"));
-    !(provider.local || unsigned || plain)
+    !(provider.local || plain || provider.id == rfc2136::PROVIDER.id)
 }
 
 /// How the calls of this account leave the router. Where `account.wan` is given it must be a

@@ -13,10 +13,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 impl World {
-    /// Watches the router from now on: the kernel's changes, and netifd's where it is. Call it
+    /// Watches the router from now on: the kernel's changes, netifd's where it is, and the wall clock
+    /// being set. Call it
     /// before the first look, so that no change falls between.
     pub fn watch(&mut self) -> Result<(), String> {
         self.bell = Some(Bell::new()?);
+        self.steps = clock::Steps::new();
         self.ubus.follow = true;
         Ok(())
     }
@@ -54,7 +56,7 @@ impl Sys for World {
     }
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
-        events::next(self.bell.as_mut(), &mut self.ubus, until)
+        events::next(self.bell.as_mut(), &mut self.ubus, self.steps.as_ref(), until)
     }
 
     fn stopping(&self) -> bool {
