@@ -128,6 +128,7 @@ impl Agent {
                     }
                 },
                 Event::Recheck => self.doubt(),
+                Event::Clock => self.hope(),
             }
             if sys.stopping() {
                 break;
@@ -193,6 +194,12 @@ impl Agent {
     fn doubt(&mut self) {
         self.journal.records.retain(|_, record| record.latch.is_some());
         self.journal.outside.clear();
+        self.hope();
+    }
+
+    /// What failed may work now: our own patience ends. Waits that a provider asked for stay.
+    fn hope(&mut self) {
+        self.journal.outside.retain(|_, outside| outside.answer.is_some());
         for calls in self.journal.calls.values_mut() {
             calls.failures = 0;
             calls.backoff_until = Duration::ZERO;

@@ -16,6 +16,7 @@ Commands:
                       their secrets replaced
   why [NAME]          look and tell what would be done, and why; changes nothing
   status [--json]     what was published, what failed, when it is tried again
+  clock               tell the daemon that the clock was set (for hotplug.d/ntp)
   check-config [FILE] read the config and tell what is wrong with it
   providers [ID]      the DNS services reachd speaks, or one with its options
   import-ddns [FILE]  print a config made from that of ddns-scripts (default
@@ -28,7 +29,8 @@ Options:
   -h, --help
 
 Signals to `run`: HUP reads the config again and tries once more what failed for
-good; USR1 looks now and checks at the provider; TERM and INT end it.
+good; USR1 looks now and checks at the provider; USR2 says that the clock was
+set (the kernel says so, too); TERM and INT end it.
 
 Exit codes: 0 fine, 1 something is wrong, 2 usage or config, 3 could not look.
 ";
@@ -43,6 +45,7 @@ pub enum Command {
     Once { again: bool, dry: bool },
     Why { name: Option<String> },
     Status { json: bool },
+    Clock,
     CheckConfig,
     Providers { id: Option<String> },
     ImportDdns { file: String },
@@ -97,6 +100,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         "once" => Command::Once { again, dry },
         "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()) },
         "status" => Command::Status { json },
+        "clock" => Command::Clock,
         "check-config" => {
             config = argument.or(config);
             Command::CheckConfig
@@ -171,7 +175,9 @@ mod tests {
 
     #[test]
     fn help_names_every_command_and_fits_80_columns() {
-        for word in ["run", "once", "why", "status", "check-config", "providers", "import-ddns"] {
+        for word in
+            ["run", "once", "why", "status", "clock", "check-config", "providers", "import-ddns"]
+        {
             assert!(HELP.contains(&format!("\n  {word} ")), "{word}");
         }
         assert!(HELP.lines().all(|line| line.len() <= 80));

@@ -27,6 +27,7 @@
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
 //! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
 //! | [`choose`] | which of a link's addresses may be published | policy |
+//! | [`host`] | which addresses the LAN hosts of a name have | when to look |
 //! | [`observe`] | one look at the router: WAN devices and addresses | deciding |
 //! | [`decide`] | what to do for each record, and why | doing it |
 //! | [`dry`] | the outside for a rehearsal: shows requests, sends none | what they are |
@@ -38,8 +39,8 @@
 //! | [`sys`] | sockets, TLS, netlink, ubus, signals, files, clocks | meaning |
 //!
 //! Calls point down only, in this order:
-//! `main, cli -> render -> agent -> act, hooks -> observe, decide -> config, choose, journal, dry -> providers,
-//! lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
+//! `main, cli -> render -> agent -> act, hooks -> observe, decide -> host -> config, choose, journal,
+//! dry -> providers, lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
 //! # Invariants
@@ -94,6 +95,7 @@ pub mod config;
 pub mod decide;
 pub mod dry;
 pub mod hooks;
+pub mod host;
 pub mod journal;
 pub mod lookup;
 pub mod model;

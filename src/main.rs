@@ -4,9 +4,10 @@ use reachd::act;
 use reachd::agent::{Agent, Round};
 use reachd::cli::{self, Command, Typed};
 use reachd::config;
-use reachd::decide::Step;
+use reachd::decide::{self, Step};
 use reachd::model::config::Config;
 use reachd::model::known::Known;
+use reachd::model::utc::{RELEASED, utc};
 use reachd::providers;
 use reachd::render::{json, text};
 use reachd::sys::{self, World};
@@ -55,6 +56,7 @@ fn command(typed: Typed) -> u8 {
                 None => USAGE,
             }
         }
+        Command::Clock => clock(&typed.config),
         Command::Run => run(&typed),
         Command::Once { .. } | Command::Why { .. } | Command::Status { .. } => look(typed),
     }
@@ -122,6 +124,33 @@ fn import(path: &str) -> u8 {
             USAGE
         }
     }
+}
+
+/// `clock`: what it shows, and a word to the daemons of this config.
+fn clock(config: &str) -> u8 {
+    let now = World::new().wall_clock();
+    match now < RELEASED {
+        true => print(&format!("{}\n", decide::unset(now))),
+        false => print(&format!("the clock shows {}\n", utc(now))),
+    };
+    let mut told = false;
+    for (pid, words) in sys::process::others() {
+        let Ok(Typed { command: Command::Run, config: theirs, .. }) = cli::parse(words) else {
+            continue;
+        };
+        if theirs != config {
+            continue;
+        }
+        match sys::process::tell_clock(pid) {
+            Ok(()) => told = true,
+            Err(why) => eprintln!("reachd: could not tell process {pid}: {why}"),
+        }
+    }
+    if told {
+        return FINE;
+    }
+    eprintln!("reachd: no daemon was told: none runs with the config {config}");
+    WRONG
 }
 
 /// The daemon.
@@ -204,10 +233,9 @@ fn verdict(config: &Config, round: &Round) -> u8 {
         return BLIND;
     }
     let failed = round.happened.iter().any(|happened| !happened.outcome.is_right())
-        || round
-            .decisions
-            .iter()
-            .any(|decision| matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_)));
+        || round.decisions.iter().any(|decision| {
+            matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_) | Step::Clock(_))
+        });
     let right = |name: usize| {
         round.happened.iter().any(|happened| happened.name == name && happened.outcome.is_right())
             || round

@@ -2,10 +2,12 @@
 //! lookups, [`Sys`] for looking at the router itself. `sys` builds the real ones. Plain values in, plain values out, so that
 //! a test can hand in its own. No sockets, files or clocks are named here.
 
+use crate::model::lan::Mac;
 use crate::model::name::Family;
 use crate::model::wan::Link;
 use std::borrow::Cow;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// How a request leaves the router. Every call has one total deadline, one size limit, at most
@@ -189,6 +191,12 @@ pub trait Sys: Net {
     /// netifd's `network.interface dump`; `None` where there is no ubus socket.
     fn netifd(&mut self) -> Option<Result<serde_json::Value, String>>;
 
+    /// IPv6 neighbours that were heard of, with the index of their link.
+    fn neighbours(&mut self) -> Result<Vec<(u32, Mac, Ipv6Addr)>, String>;
+
+    /// odhcpd's `dhcp ipv6leases`; `None` where nobody tells.
+    fn ipv6_leases(&mut self) -> Option<serde_json::Value>;
+
     /// Permission bits of a file, to tell who can read a secret.
     fn file_mode(&mut self, path: &str) -> Option<u32>;
 
@@ -219,6 +227,8 @@ pub enum Event {
     Reload,
     /// USR1: look again now, and take nothing for granted.
     Recheck,
+    /// The wall clock was set, or somebody says so (USR2).
+    Clock,
     /// TERM or INT.
     Stop,
 }

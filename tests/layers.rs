@@ -13,6 +13,7 @@ const ROWS: &[&[&str]] = &[
     &["agent"],
     &["act", "hooks"],
     &["observe", "decide"],
+    &["host"],
     &["config", "choose", "journal", "dry"],
     &["providers", "lookup"],
     &["sys"],

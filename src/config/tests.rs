@@ -1,5 +1,7 @@
 //! Every complaint with its exact words, and what a good config becomes.
 
+mod hosts;
+
 use super::*;
 use crate::model::account::Setting;
 use crate::model::name::{Family, SharedLine};
@@ -504,8 +506,6 @@ fn names() {
              home.example.org",
             "reachd:2: section 'n', option 'acount': is not an option of this section; did you \
              mean 'account'?",
-            "reachd:3: section 'n', option 'host': comes in a later version, remove it for now: \
-             the name follows the router itself",
         ],
     );
     errors(

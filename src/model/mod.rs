@@ -5,6 +5,7 @@ pub mod address;
 pub mod config;
 pub mod hook;
 pub mod known;
+pub mod lan;
 pub mod line;
 pub mod name;
 pub mod outcome;

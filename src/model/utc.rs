@@ -1,5 +1,9 @@
 //! Dates for people, without a time crate (its formatting costs tens of KB).
 
+/// The day of this version, 2026-11-24, as seconds since 1970. Part of the source, so that every
+/// build of a version has the same. A clock that shows an earlier time is wrong.
+pub const RELEASED: u64 = 1_795_478_400;
+
 /// Seconds since 1970 as `2026-11-23 10:00:00 UTC`.
 pub fn utc(seconds: u64) -> String {
     // Days since 0000-03-01, so that the leap day ends a year. 48 bits of seconds fit easily.
@@ -20,7 +24,7 @@ pub fn utc(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::utc;
+    use super::{RELEASED, utc};
 
     #[test]
     fn dates() {
@@ -33,6 +37,7 @@ mod tests {
         ] {
             assert_eq!(utc(seconds), text);
         }
+        assert_eq!(utc(RELEASED), "2026-11-24 00:00:00 UTC");
         assert!(!utc(u64::MAX).is_empty());
     }
 }

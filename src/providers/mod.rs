@@ -150,6 +150,13 @@ pub fn find(id: &str) -> Option<&'static Provider> {
     own.or_else(|| all().iter().find(|provider| provider.id == id))
 }
 
+/// Its calls are of no use with a clock that was never set: TLS checks certificates by it. TSIG
+/// signs the time too, but there the server tells its own in a signed answer.
+pub fn needs_clock(provider: &Provider, account: &Account) -> bool {
+    let plain = account.text("url").is_some_and(|url| url.starts_with("http://"));
+    !(provider.local || plain || provider.id == rfc2136::PROVIDER.id)
+}
+
 /// How the calls of this account leave the router. Where `account.wan` is given it must be a
 /// device by now: whoever calls `publish` puts it in place of a logical network's name. A name
 /// that is no device fails closed.

@@ -5,7 +5,7 @@
 //! find them. Bytes and signatures are in [`crate::wire::update`].
 
 use super::*;
-use crate::model::utc::utc;
+use crate::model::utc::{RELEASED, utc};
 use crate::wire::update::{ALGORITHMS, Ask, Change, Fault, Key, Proof, Reply, Request, build};
 use crate::world::DnsTransport;
 
@@ -43,8 +43,6 @@ const HALVINGS: u32 = 24;
 const READ_DEADLINE: Duration = Duration::from_secs(2);
 const UDP_DEADLINE: Duration = Duration::from_secs(5);
 const TCP_DEADLINE: Duration = Duration::from_secs(10);
-/// 2024-01-01: a clock before that was never set.
-const CLOCK_UNSET: u64 = 1_704_067_200;
 
 /// One of the wants on its way: its place, and the TTL it will have.
 #[derive(Clone, Copy)]
@@ -324,7 +322,7 @@ impl Talk<'_> {
                 let (theirs, here) = (theirs.map_or("another time".into(), utc), utc(ours));
                 let mut text =
                     format!("the clocks differ: {server} has {theirs}, this router has {here}");
-                text.push_str(if ours < CLOCK_UNSET {
+                text.push_str(if ours < RELEASED {
                     "; the router's clock was never set, check its NTP"
                 } else {
                     "; check the router's clock"

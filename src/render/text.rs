@@ -8,6 +8,7 @@ use crate::model::address::{class, is_global};
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::outcome::Outcome;
+use crate::model::wan::Address;
 use crate::model::words::{list, span};
 use crate::providers::{self, Kind, Provider};
 use std::fmt::Write;
@@ -44,6 +45,29 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
             let text = format!("{} {}{rfc}, {reach}", address.ip, class.name);
             push(&mut out, "        ", &text);
         }
+    }
+    for lan in &round.view.lans {
+        let text = match &lan.device {
+            Known::Unknown(why) => format!("could not tell: {why}"),
+            Known::Known(None) => format!("'{}' is down or does not exist", lan.asked),
+            Known::Known(Some(device)) => {
+                let of = lan.wan.as_ref().map(|wan| format!(" of {wan}")).unwrap_or_default();
+                format!("{device}: LAN of the hosts, prefixes{of}")
+            }
+        };
+        push(&mut out, "  hosts ", &text);
+        for prefix in &lan.prefixes {
+            let left = match prefix.preferred {
+                _ if prefix.has(Address::DEPRECATED) => "deprecated".into(),
+                None => "for ever".into(),
+                Some(left) => format!("preferred for {}", span(left)),
+            };
+            let text = format!("{}/64 {}, {left}", prefix.ip, class(prefix.ip).name);
+            push(&mut out, "        ", &text);
+        }
+    }
+    if let Some(clock) = round.view.clock_unset {
+        push(&mut out, "  clock ", &decide::unset(clock));
     }
     out.push_str("\nDecided\n");
     for decision in &round.decisions {
@@ -83,6 +107,7 @@ fn what(config: &Config, decision: &Decision, happened: Option<&Happened>, now: 
         (Step::Publish(to), None) => format!("{} is to be published ({at})", list(to)),
         (Step::Right(to), _) => format!("{}, confirmed before; nothing to do", list(to)),
         (Step::Wait(to), _) => format!("{} waits {later} ({at})", list(to)),
+        (Step::Clock(to), _) => format!("{} waits for the clock ({at})", list(to)),
         (Step::Latched, _) => "not tried again until the config changes".into(),
         (Step::Ask(_), _) => "the outside is to be asked first".into(),
         (Step::Skip, _) => "nothing is published".into(),

@@ -8,6 +8,7 @@ pub mod files;
 pub mod http;
 pub mod log;
 pub mod netlink;
+pub mod process;
 pub mod resolve;
 pub mod router;
 pub mod signals;

@@ -1,10 +1,11 @@
 //! The real outside world, as [`Net`]: every call bound, bounded and ended by a signal.
 
+use super::clock::{self, Steps};
 use super::http::Session;
 use super::netlink::Bell;
 use super::resolve::Resolver;
 use super::ubus::Ubus;
-use super::{clock, dns, files};
+use super::{dns, files};
 use crate::world::{DnsTransport, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -19,6 +20,7 @@ pub struct World {
     pub names: Resolver,
     session: Option<Session>,
     pub(super) bell: Option<Bell>,
+    pub(super) steps: Option<Steps>,
     pub ubus: Ubus,
 }
 
