@@ -230,6 +230,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_batch_is_larger_than_the_smallest_plan_takes() {
+        let record = |i: usize| {
+            let name = format!("h{i}.example.com");
+            json!({"id": format!("id{i}"), "name": name, "type": "A", "content": "203.0.113.7"})
+        };
+        let wants: Vec<Want> =
+            (0..450).map(|i| want(&format!("h{i}.example.com 203.0.113.7"))).collect();
+        let mut fake = Fake::new();
+        let mut on = |path: &str, result: Value| {
+            let reply = json!({"success": true, "result": result});
+            fake.on(&format!("GET {URL}{path}"), 200, &reply);
+        };
+        on("/zones?per_page=50", json!([{"id": "z1", "name": "example.com"}]));
+        on("/zones/z1/dns_records?type=A&per_page=1000", json!([]));
+        let done =
+            json!({"success": true, "result": {"posts": Value::from_iter((0..450).map(record))}});
+        let body = done.to_string().into_bytes();
+        fake.any = Some(HttpReply { status: 200, body, ..HttpReply::default() });
+        let got = publish(&mut fake, &account(&PROVIDER, &[("token", "t")]), &wants);
+        assert!(got.iter().all(|outcome| *outcome == Outcome::Updated), "{got:?}");
+        let sent = fake.sent.iter().filter_map(|request| request.body.as_deref());
+        let counts: Vec<usize> = sent
+            .map(|body| serde_json::from_slice::<Value>(body).unwrap())
+            .map(|body| body["posts"].as_array().map_or(0, Vec::len))
+            .collect();
+        assert_eq!(counts, [200, 200, 50]);
+    }
+
     /// Whatever comes back, to whichever request: one answer, not a wrong yes, and no panic.
     #[test]
     fn any_json_at_all() {

@@ -28,7 +28,7 @@ const TABLE: &str = include_str!("services.txt");
 
 /// Company, program, system, version: the form that No-IP and Dyn ask for. A mail address can be
 /// added by option contact.
-const USER_AGENT: &str = concat!("reachd reachd/Linux-", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("reachd reachd/Linux-", env!("CARGO_PKG_VERSION"));
 
 /// Not a test, but a whole language of answers.
 pub const DYNDNS2: &str = "dyndns2";

@@ -229,8 +229,8 @@ fn a_hundred_names_are_one_message() {
 #[test]
 fn options_that_cannot_be_right_cost_no_request() {
     let cases: [(&[(&str, &str)], &str); 5] = [
-        (&[("key_name", "k")], "FixConfig: account 'test': key_name needs key_secret"),
-        (&[("key_secret", SECRET)], "FixConfig: account 'test': key_secret needs key_name"),
+        (&[("key_name", "k")], "FixConfig: options key_name and key_secret go together"),
+        (&[("key_secret", SECRET)], "FixConfig: options key_name and key_secret go together"),
         (
             &[("key_name", "k"), ("key_secret", "not base64!")],
             "FixConfig: account 'test': option key_secret is not base64, as in the server's key file",
