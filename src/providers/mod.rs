@@ -32,6 +32,7 @@ pub mod vultr;
 mod one_shot;
 pub mod rest;
 pub mod services;
+pub mod sign;
 pub mod template;
 pub mod zones;
 
