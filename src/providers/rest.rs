@@ -264,7 +264,7 @@ impl<'a> Talk<'a> {
             let json = match (&reply.body[..], &self.api.dialect) {
                 ([], _) => Some(Value::Null),
                 (body, Some(dialect)) => (dialect.read)(body),
-                (body, None) => serde_json::from_slice(body).ok(),
+                (body, None) => json(body),
             };
             let said = (self.api.said)(reply.status, json.as_ref().unwrap_or(&Value::Null));
             return match (said, json) {
@@ -439,6 +439,11 @@ impl<'a> Talk<'a> {
         };
         Fault { reach, outcome, status: reply.status, culprits }
     }
+}
+
+/// A body that is JSON.
+pub fn json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok()
 }
 
 /// A number, also one in quotes.
