@@ -79,7 +79,8 @@
 //!
 //! One file in `src/providers/` with `pub const PROVIDER`, one line in [`providers::ALL`], its
 //! exchanges in `tests/providers/ID/`. The option table in `PROVIDER` is what the config checks
-//! and what `reachd providers ID` shows. A service that takes its update as one URL is one line in
+//! and what `reachd providers ID` shows; the exchanges must show every situation that
+//! `providers/table.rs` lists, and are then played with every fault at every request. A service that takes its update as one URL is one line in
 //! `src/providers/services.txt` and nothing else.
 
 #![forbid(unsafe_code)]

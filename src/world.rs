@@ -3,6 +3,7 @@
 //! a test can hand in its own. No sockets, files or clocks are named here.
 
 use crate::model::name::Family;
+use crate::model::utc::read_date;
 use crate::model::wan::Link;
 use std::borrow::Cow;
 use std::fmt;
@@ -88,10 +89,15 @@ impl HttpReply {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// `Retry-After` in seconds (RFC 9110 10.2.3). The date form is not read: it needs a clock
-    /// that a router may not have.
+    /// How long `Retry-After` asks to wait (RFC 9110 10.2.3). Its date form is measured from the
+    /// reply's own `Date`: a router's clock may be wrong, or the server's.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+        let text = self.header("retry-after")?.trim();
+        let seconds = text.parse().ok().or_else(|| {
+            let from = read_date(self.header("date")?.trim())?;
+            Some(read_date(text)?.saturating_sub(from))
+        });
+        seconds.map(Duration::from_secs)
     }
 }
 

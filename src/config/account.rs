@@ -69,6 +69,7 @@ pub(super) fn read<'t>(
             _ => plain(part, provider, doc, allow_http).map(Setting::Text),
         };
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
+        together(part, provider, doc);
     }
     let mut account = Account {
         id,
@@ -81,6 +82,31 @@ pub(super) fn read<'t>(
     };
     account.fingerprint = fingerprint(&account);
     (known, Some(account))
+}
+
+/// Options that need each other, or stand in for each other.
+fn together(part: &mut Part, provider: &Provider, doc: &OptionDoc) {
+    let section = part.section;
+    let line = |name: &str| {
+        let found = section.option(name).or_else(|| section.option(&file_option(name)));
+        found.map(|option| option.line)
+    };
+    match line(doc.name) {
+        Some(here) if !doc.with.is_empty() && line(doc.with).is_none() => {
+            let text = ["says nothing alone: option '", doc.with, "' is needed beside it"];
+            part.error(here, Some(doc.name), text.concat());
+        }
+        // Told once, of whichever comes last.
+        Some(here) if line(doc.instead).is_some_and(|there| there < here) => {
+            let text = ["is given beside option '", doc.instead, "': keep one of the two"];
+            part.error(here, Some(doc.name), text.concat());
+        }
+        None if doc.name < doc.instead && line(doc.instead).is_none() => {
+            let or = [", and so is '", doc.instead, "'"].concat();
+            part.missing(doc.name, needed(provider, doc, &or));
+        }
+        _ => {}
+    }
 }
 
 /// The provider that the section names.
@@ -278,6 +304,73 @@ fn from_file(path: &str, files: Files) -> Result<(Secret, u32), String> {
         Ok(text) if !text.contains(char::is_control) => Ok((Secret::new(text), file.mode)),
         _ => {
             Err("the first line of this file is not plain text: put the secret alone there".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// With the real providers: what an account needs beside what, and which TTLs there are.
+    #[test]
+    fn what_goes_together() {
+        let said = |account: &str, name: &str| -> Vec<String> {
+            let text = format!(
+                "config account 'a'\n{account}\nconfig name 'n'\noption fqdn 'n.example.org'\n\
+                 option account 'a'\n{name}\n"
+            );
+            let (_, complaints) =
+                crate::config::read("f", text.as_bytes(), 0o600, &mut |_| Err("no file".into()));
+            complaints.iter().map(ToString::to_string).collect()
+        };
+        let dns = "option provider 'rfc2136'\noption server 'ns'\noption zone 'example.org'\n";
+        let login = "option provider 'dyndns2'\noption username 'u'\noption password 'p'\n";
+        let hetzner = "option provider 'hetzner'\noption token 't'";
+        let duckdns = "option provider 'duckdns'\noption token 't'";
+        for (account, name, text) in [
+            (
+                [dns, "option key_name 'k'"].concat(),
+                "",
+                "f:5: section 'a', option 'key_name': says nothing alone: option 'key_secret' is \
+                 needed beside it",
+            ),
+            (
+                [dns, "option key_secret 'k'"].concat(),
+                "",
+                "f:5: section 'a', option 'key_secret': says nothing alone: option 'key_name' is \
+                 needed beside it",
+            ),
+            (
+                login.into(),
+                "",
+                "f:1: section 'a', option 'server': is missing, and so is 'url'; provider 'dyndns2' \
+                 needs it: the server; it is asked at /nic/update",
+            ),
+            (
+                [login, "option url 'https://a/b'\noption server 'a'"].concat(),
+                "",
+                "f:6: section 'a', option 'server': is given beside option 'url': keep one of the two",
+            ),
+            (
+                hetzner.into(),
+                "option ttl '30'",
+                "f:7: section 'n', option 'ttl': must be a whole number of seconds that provider \
+                 'hetzner' takes, from 60 to 604800, not '30'",
+            ),
+            (
+                duckdns.into(),
+                "option ttl '60'",
+                "f:7: section 'n', option 'ttl': has no effect: provider 'duckdns' is told no TTL",
+            ),
+        ] {
+            assert_eq!(said(&account, name), [text]);
+        }
+        for (account, name) in [
+            ([dns, "option key_name 'k'\noption key_secret 'k'"].concat(), "option ttl '60'"),
+            (dns.into(), ""),
+            ([login, "option url 'https://a/b'"].concat(), ""),
+            (hetzner.into(), "option ttl '60'"),
+        ] {
+            assert_eq!(said(&account, name), [""; 0]);
         }
     }
 }

@@ -14,6 +14,9 @@ const OPTIONS: [&str; 8] =
 const SHARED_LINE: [(&str, SharedLine); 3] =
     [("skip", SharedLine::Skip), ("outside", SharedLine::Outside), ("wan", SharedLine::Wan)];
 
+/// A week; an address that may change is not kept longer (seconds).
+const TTL_MOST: u32 = 604_800;
+
 /// The account sections of the file.
 pub(super) struct Accounts<'a> {
     /// All of them.
@@ -31,7 +34,7 @@ pub(super) fn read(part: &mut Part, accounts: &Accounts, before: &[Name]) -> Opt
     let account = account(part, accounts);
     let fqdn = fqdn(part, account, accounts);
     let families = families(part, account.and_then(|account| account.provider));
-    let ttl = part.number("ttl", 1, 604_800, "seconds");
+    let ttl = ttl(part, account.and_then(|account| account.provider));
     let shared_line = part.word("shared_line", &SHARED_LINE.map(|(word, _)| word));
     let shared_line = shared_line.and_then(|index| SHARED_LINE.get(index));
     let wan = part.network("wan");
@@ -71,6 +74,23 @@ pub(super) fn read(part: &mut Part, accounts: &Accounts, before: &[Name]) -> Opt
         return None;
     }
     Some(name)
+}
+
+/// Seconds, as far as the provider takes them.
+fn ttl(part: &mut Part, provider: Option<&Provider>) -> Option<u32> {
+    let (mut least, mut most, mut unit) = (1, TTL_MOST, String::from("seconds"));
+    match provider.map(|provider| (provider.id, provider.ttl)) {
+        Some((id, Some(takes))) if takes.0 > least || takes.1 < most => {
+            (least, most) = (takes.0.max(least), takes.1.min(most));
+            unit = ["seconds that provider '", id, "' takes,"].concat();
+        }
+        Some((id, None)) if part.section.option("ttl").is_some() => {
+            let text = ["has no effect: provider '", id, "' is told no TTL"];
+            part.warning(part.line_of("ttl"), Some("ttl"), text.concat());
+        }
+        _ => {}
+    }
+    part.number("ttl", least, most, &unit)
 }
 
 fn account<'a>(part: &mut Part, accounts: &Accounts<'a>) -> Option<&'a Seen<'a>> {

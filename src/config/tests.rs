@@ -7,7 +7,7 @@ use crate::providers::{Kind, OptionDoc};
 use std::time::Duration;
 
 const fn option(name: &'static str, kind: Kind, required: bool) -> OptionDoc {
-    OptionDoc { name, kind, required, default: None, help: "" }
+    OptionDoc { required, ..OptionDoc::optional(name, kind, "") }
 }
 
 const fn provider(
@@ -23,7 +23,7 @@ const fn provider(
         families,
         min_interval,
         batch: 1,
-        ttl: None,
+        ttl: Some((0, 604_800)),
         local,
         options,
         publish: |_, _, _| Vec::new(),

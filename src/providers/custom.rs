@@ -135,11 +135,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/custom/publish.json"));
-    }
-
-    #[test]
     fn what_is_sent() {
         let account = account(
             &PROVIDER,

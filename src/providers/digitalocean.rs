@@ -92,15 +92,3 @@ fn change(
         })
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/digitalocean/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/digitalocean/refused.json"));
-    }
-}

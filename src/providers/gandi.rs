@@ -87,15 +87,3 @@ fn said(status: u16, json: &Value) -> Said {
         _ => rest::said_at(status, json, "/message"),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/gandi/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/gandi/refused.json"));
-    }
-}

@@ -97,15 +97,3 @@ fn change(
         Ok(reply.is_null() || reply.is_object())
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/godaddy/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/godaddy/refused.json"));
-    }
-}

@@ -212,15 +212,3 @@ fn said(status: u16, json: &Value) -> Said {
         _ => Said::No(no, error["message"].as_str().unwrap_or(code).into()),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/hetzner/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/hetzner/refused.json"));
-    }
-}

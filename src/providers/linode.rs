@@ -105,15 +105,3 @@ fn change(
         })
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/linode/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/linode/refused.json"));
-    }
-}

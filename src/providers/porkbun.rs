@@ -116,15 +116,3 @@ fn said(status: u16, json: &Value) -> Said {
         _ => Said::Foreign,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/porkbun/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/porkbun/refused.json"));
-    }
-}

@@ -110,15 +110,3 @@ fn said(status: u16, json: &Value) -> Said {
         _ => rest::said_at(status, json, "/error"),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/powerdns/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/powerdns/refused.json"));
-    }
-}

@@ -28,7 +28,7 @@ const TABLE: &str = include_str!("services.txt");
 
 /// Company, program, system, version: the form that No-IP and Dyn ask for. A mail address can be
 /// added by option contact.
-const USER_AGENT: &str = concat!("reachd reachd/Linux-", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("reachd reachd/Linux-", env!("CARGO_PKG_VERSION"));
 
 /// Not a test, but a whole language of answers.
 pub const DYNDNS2: &str = "dyndns2";
@@ -442,16 +442,9 @@ mod tests {
 
     #[test]
     fn exchanges() {
-        for file in [
-            include_str!("../../tests/providers/services/duckdns.json"),
-            include_str!("../../tests/providers/services/others.json"),
-        ] {
-            let cases: serde_json::Value = serde_json::from_str(file).unwrap();
-            for case in cases.as_array().unwrap() {
-                let id = case["provider"].as_str().unwrap();
-                let provider = providers().find(|provider| provider.id == id).unwrap();
-                play(&provider, &serde_json::Value::from(vec![case.clone()]).to_string());
-            }
+        for case in cases("services") {
+            let id = case["provider"].as_str().unwrap();
+            play(&providers().find(|provider| provider.id == id).unwrap(), &case);
         }
     }
 }

@@ -88,15 +88,3 @@ fn change(
         })
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/vultr/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/vultr/refused.json"));
-    }
-}

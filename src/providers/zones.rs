@@ -444,13 +444,7 @@ pub fn plan<'a>(
     let missing = want.addresses.iter().filter(|want| !kept.iter().any(|(_, kept)| kept == *want));
     let missing: Vec<&IpAddr> = missing.collect();
     if wrong.len() > missing.len() {
-        return Ok(Err(Outcome::FixConfig(format!(
-            "{} has {} {rtype} records at {service}, more than the {} wanted: reachd would have \
-             to drop some and does not; remove the extra ones there",
-            want.fqdn,
-            kept.len() + wrong.len(),
-            want.addresses.len()
-        ))));
+        return Ok(Err(too_many(want, kept.len() + wrong.len(), service)));
     }
     let mut values: Vec<_> = kept.into_iter().map(|(one, address)| (Some(one), address)).collect();
     for (place, address) in missing.into_iter().enumerate() {

@@ -159,24 +159,37 @@ pub fn providers() -> String {
     out
 }
 
-/// `reachd providers ID`: its options and one example section.
+/// `reachd providers ID`: its manners, its options, and one example section.
 pub fn provider(provider: &Provider) -> String {
     let mut out = String::new();
     push(&mut out, &format!("{}: ", provider.id), provider.about);
     let families: Vec<String> = provider.families.iter().map(|f| f.to_string()).collect();
     push(&mut out, "  families: ", &families.join(" "));
-    let interval = if provider.min_interval.is_zero() {
-        "no limit".into()
-    } else {
-        format!("at most one call in {}", span(provider.min_interval))
+    let mut calls = match provider.min_interval.as_secs() {
+        0 => "no limit".into(),
+        _ => format!("at most one call in {}", span(provider.min_interval)),
     };
-    push(&mut out, "  calls:    ", &interval);
+    calls.push_str(&match provider.batch {
+        1 => ", one request for each name".into(),
+        usize::MAX => ", any number of names in one request".into(),
+        names => format!(", up to {names} names in one request"),
+    });
+    push(&mut out, "  calls:    ", &calls);
+    let ttl = match provider.ttl {
+        Some((least, most)) => format!("{least} to {most} seconds"),
+        None => "not told, the service has its own".into(),
+    };
+    push(&mut out, "  ttl:      ", &ttl);
+    if let Some(agent) = providers::agent(provider) {
+        push(&mut out, "  as:       ", &agent);
+    }
     out.push_str("  options:\n");
     for option in provider.options {
-        let kind = match (option.required, option.default) {
-            (true, _) => "required; ".to_string(),
-            (false, Some(default)) => format!("default {default}; "),
-            (false, None) => String::new(),
+        let kind = match (option.required, option.instead, option.default) {
+            (true, ..) => "required; ".to_string(),
+            (_, other, _) if !other.is_empty() => format!("required unless {other} is given; "),
+            (.., Some(default)) => format!("default {default}; "),
+            _ => String::new(),
         };
         let also = match option.kind {
             Kind::Secret => format!(" (or {}_file)", option.name),
@@ -191,22 +204,46 @@ pub fn provider(provider: &Provider) -> String {
         );
     }
     out.push_str("  example:\n");
-    let _ =
-        writeln!(out, "    config account 'mine'\n            option provider '{}'", provider.id);
-    for option in provider.options.iter().filter(|option| option.required) {
-        let (name, value) = match option.kind {
+    for line in example(provider).lines() {
+        out.push_str("    ");
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+/// A section that `check-config` takes: what is needed, and options that go together.
+pub fn example(provider: &Provider) -> String {
+    let mut out = format!("config account 'mine'\n        option provider '{}'\n", provider.id);
+    for option in provider.options {
+        let first = !option.instead.is_empty() && option.name < option.instead;
+        if !(option.required || first || !option.with.is_empty()) {
+            continue;
+        }
+        let mut name = String::from(option.name);
+        let value = match option.kind {
             Kind::Secret => {
-                (format!("{}_file", option.name), format!("/etc/reachd/{}", option.name))
+                name.push_str("_file");
+                ["/etc/reachd/", option.name].concat()
             }
-            Kind::HostPort => (option.name.into(), "192.0.2.53".into()),
-            Kind::Domain => (option.name.into(), "example.org".into()),
-            Kind::Url => (option.name.into(), "https://dns.example/api".into()),
-            Kind::Path => (option.name.into(), "/tmp/hosts/reachd".into()),
-            Kind::Template => (option.name.into(), "https://dns.example/{fqdn}?to={ip}".into()),
-            Kind::Tests => (option.name.into(), "text good".into()),
-            _ => (option.name.into(), "...".into()),
+            kind => match kind {
+                Kind::HostPort => "192.0.2.53",
+                Kind::Domain => "example.org",
+                Kind::Url => "https://dns.example/api",
+                Kind::Path => "/tmp/hosts/reachd",
+                Kind::Template => "https://dns.example/{fqdn}?to={ip}",
+                Kind::Tests => "text good",
+                Kind::OneOf([first, ..]) => first,
+                _ => match option.name {
+                    "key_name" => "ddns-key",
+                    "service" => "dyn.com",
+                    _ => "...",
+                },
+            }
+            .into(),
         };
-        let _ = writeln!(out, "            option {name} '{value}'");
+        let kind = if matches!(option.kind, Kind::List | Kind::Tests) { "list" } else { "option" };
+        out.push_str(&["        ", kind, " ", &name, " '", &value, "'\n"].concat());
     }
     out
 }
@@ -240,6 +277,7 @@ fn push(out: &mut String, lead: &str, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
     #[test]
     fn long_lines_are_wrapped_at_80() {
@@ -256,7 +294,43 @@ mod tests {
             for option in one.options {
                 assert!(text.contains(option.name), "{text}");
             }
+            for word in ["families: ", "calls: ", "ttl: ", "example:"] {
+                assert!(text.contains(word), "{text}");
+            }
             assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        }
+    }
+
+    /// An owner starts from the example: the config reader must have nothing against it.
+    #[test]
+    fn every_example_is_a_config() {
+        for one in providers::all() {
+            let name =
+                "config name 'home'\n\toption fqdn 'home.example.org'\n\toption account 'mine'\n";
+            let text = [&example(one), name].concat();
+            let (config, complaints) = config::read("x", text.as_bytes(), 0o600, &mut |_| {
+                Ok(config::SecretFile { bytes: b"c2VjcmV0".into(), mode: 0o600 })
+            });
+            assert!(complaints.is_empty() && config.is_some(), "{text}: {complaints:?}");
+            for option in one.options.iter().filter(|option| option.required) {
+                assert!(text.contains(&[" ", option.name].concat()), "{text}");
+            }
+        }
+    }
+
+    /// What the vendors ask of every client is told to the owner.
+    #[test]
+    fn manners_are_shown() {
+        for (id, words) in [
+            ("noip", "at most one call in 60 s, up to 20 names in one request"),
+            ("noip", "as:       reachd reachd/Linux-"),
+            ("cloudflare", "up to 200 names in one request"),
+            ("hetzner", "ttl:      60 to 2147483647 seconds"),
+            ("freedns", "at most one call in 5 min"),
+            ("dyndns2", "required unless url is given"),
+        ] {
+            let text = provider(providers::find(id).unwrap());
+            assert!(text.contains(words), "{words}: {text}");
         }
     }
 }
