@@ -178,12 +178,31 @@ fn said(status: u16, json: &Value) -> Said {
 
 #[cfg(test)]
 mod tests {
-    use super::fake::play;
+    use super::sign::lab::*;
     use super::*;
 
     #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/aliyun/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/aliyun/refused.json"));
+    fn actions_nonces_and_the_service_clock() {
+        let sent_for = |about: &str, name: &str| -> Vec<String> {
+            let sent = sent(&PROVIDER, about);
+            sent.iter().map(|request| header(request, name).to_string()).collect()
+        };
+        assert_eq!(
+            sent_for("first publish, the zone", "x-acs-action"),
+            ["DescribeDomains", "DescribeSubDomainRecords", "AddDomainRecord"]
+        );
+        assert_eq!(
+            sent_for("100 names", "x-acs-action")[..2],
+            ["DescribeDomainRecords", "UpdateDomainRecord"]
+        );
+        let mut nonces = sent_for("100 names", "x-acs-signature-nonce");
+        nonces.sort();
+        nonces.dedup();
+        assert_eq!(nonces.len(), 101);
+        assert!(nonces.iter().all(|nonce| nonce.len() == 32));
+        // From the refusal's words: there is no header.
+        let moments = sent_for("the clock is wrong, and nothing", "x-acs-date");
+        assert_eq!(moments[1..], ["2026-11-23T16:44:26Z"; 2]);
+        assert_ne!(moments[0], moments[1]);
     }
 }

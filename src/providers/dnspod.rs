@@ -172,12 +172,45 @@ fn said(_: u16, json: &Value) -> Said {
 
 #[cfg(test)]
 mod tests {
-    use super::fake::play;
+    use super::sign::lab::*;
     use super::*;
 
+    const COMMON: &str =
+        "login_token=12345,Kd83tokenthatstaysSecret0aZ9&format=json&lang=en&error_on_empty=no&";
+
     #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/dnspod/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/dnspod/refused.json"));
+    fn forms() {
+        let last = |about: &str| {
+            let sent = sent(&PROVIDER, about);
+            body(sent.last().unwrap()).strip_prefix(COMMON).unwrap().to_string()
+        };
+        assert_eq!(
+            last("first publish, the zone found"),
+            "domain_id=101&sub_domain=home&record_type=A&value=203.0.113.7&record_line_id=0"
+        );
+        // Line, weight and status as the owner set them.
+        assert_eq!(
+            last("changed"),
+            "domain=example.com&sub_domain=home&record_type=A&value=203.0.113.7&ttl=600&\
+             record_id=9001&record_line_id=10%3D0&weight=20&status=disable"
+        );
+        assert_eq!(
+            last("the TTL alone"),
+            "domain=example.com&sub_domain=home&record_type=A&value=203.0.113.7&ttl=900&\
+             record_id=9001&record_line_id=0&status=enable"
+        );
+        assert_eq!(last("bad token"), "domain=example.com&length=3000&sub_domain=home");
+    }
+
+    #[test]
+    fn it_is_told_who_asks() {
+        let agent = |about: &str| header(&sent(&PROVIDER, about)[0], "user-agent").to_string();
+        let ours = concat!("reachd/", env!("CARGO_PKG_VERSION"));
+        assert_eq!(agent("changed"), [ours, "(hostmaster@example.com)"].concat());
+        assert_eq!(
+            agent("first publish, the zone found"),
+            [ours, "(hostmaster@localhost)"].concat()
+        );
+        assert_eq!(agent("with a contact"), [ours, "(me@example.net)"].concat());
     }
 }

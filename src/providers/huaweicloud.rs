@@ -222,15 +222,3 @@ fn said(status: u16, json: &Value) -> Said {
     };
     Said::No(no, words.into())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/huaweicloud/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/huaweicloud/refused.json"));
-    }
-}

@@ -303,12 +303,50 @@ fn said(status: u16, json: &Value) -> Said {
 
 #[cfg(test)]
 mod tests {
-    use super::fake::play;
+    use super::sign::lab::*;
     use super::*;
 
     #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/route53/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/route53/refused.json"));
+    fn one_batch_for_all() {
+        let sent = sent(&PROVIDER, "both families, first publish");
+        let set = |rtype: &str, value: &str| {
+            format!(
+                "<Change><Action>UPSERT</Action><ResourceRecordSet><Name>home.example.com.</Name>\
+                 <Type>{rtype}</Type><TTL>60</TTL><ResourceRecords><ResourceRecord><Value>{value}\
+                 </Value></ResourceRecord></ResourceRecords></ResourceRecordSet></Change>"
+            )
+        };
+        let changes = [set("A", "203.0.113.7"), set("AAAA", "2001:db8::7")].concat();
+        assert_eq!(
+            body(sent.last().unwrap()),
+            format!(
+                "<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/\
+                 2013-04-01/\"><ChangeBatch><Changes>{changes}</Changes></ChangeBatch>\
+                 </ChangeResourceRecordSetsRequest>"
+            )
+        );
+        for request in &sent {
+            let proof = header(request, "authorization");
+            assert!(proof.contains("/us-east-1/route53/aws4_request, "), "{proof}");
+        }
+    }
+
+    #[test]
+    fn a_set_goes_back_with_its_ttl() {
+        for (about, ttl) in [("changed", "600"), ("the TTL alone", "900")] {
+            let sent = sent(&PROVIDER, about);
+            let text = body(sent.last().unwrap());
+            assert!(text.contains(&["<TTL>", ttl, "</TTL>"].concat()), "{text}");
+        }
+        let sent = sent(&PROVIDER, "a wildcard");
+        assert!(body(sent.last().unwrap()).contains("<Name>*.example.com.</Name>"));
+    }
+
+    #[test]
+    fn odd_names() {
+        assert_eq!(unescaped("\\052.a\\056b."), "*.a.b.");
+        for text in ["a\\", "a\\05", "\\", "\\999x", "\\\u{e9}\u{e9}"] {
+            assert!(unescaped(text).contains('\\'), "{text}");
+        }
     }
 }

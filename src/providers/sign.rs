@@ -158,6 +158,33 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+pub mod lab {
+    use super::super::*;
+    use crate::world::HttpRequest;
+
+    /// What is sent in the case that begins so, to look at what its exchanges cannot show.
+    pub fn sent(provider: &Provider, about: &str) -> Vec<HttpRequest> {
+        let cases = fake::cases(provider.id);
+        let begins = |case: &&serde_json::Value| {
+            case["about"].as_str().is_some_and(|text| text.starts_with(about))
+        };
+        let (account, wants, mut fake) = fake::scene(provider, cases.iter().find(begins).unwrap());
+        (provider.publish)(&mut fake, &account, &wants);
+        fake.sent
+    }
+
+    /// A header's value; empty: there is none.
+    pub fn header<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
+        let found = request.headers.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    pub fn body(request: &HttpRequest) -> &str {
+        std::str::from_utf8(request.body.as_deref().unwrap_or_default()).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -162,12 +162,24 @@ fn said(_: u16, json: &Value) -> Said {
 
 #[cfg(test)]
 mod tests {
-    use super::fake::play;
+    use super::sign::lab::*;
     use super::*;
 
     #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/tencentcloud/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/tencentcloud/refused.json"));
+    fn actions_and_the_service_clock() {
+        let actions = |about: &str| {
+            let sent = sent(&PROVIDER, about);
+            let action = |request| header(request, "x-tc-action").to_string();
+            sent.iter().map(action).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(actions("first publish"), "DescribeDomainList DescribeRecordList CreateRecord");
+        assert_eq!(actions("changed"), "DescribeRecordList ModifyDynamicDNS");
+        let sent = sent(&PROVIDER, "the clock is wrong: asked again by");
+        let theirs = ["1795452266"; 2];
+        let moments: Vec<&str> =
+            sent.iter().map(|request| header(request, "x-tc-timestamp")).collect();
+        assert_eq!(&moments[1..], theirs, "{moments:?}");
+        assert_ne!(moments[0], theirs[0]);
+        assert!(header(&sent[1], "authorization").contains("/2026-11-23/dnspod/tc3_request, "));
     }
 }
