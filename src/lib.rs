@@ -21,7 +21,7 @@
 //! | [`model`] | plain values in the field's words | everything else |
 //! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
 //! | [`parse`] | text or values in, facts out (UCI, netifd) | meaning |
-//! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER) | sending |
+//! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER, XML) | sending |
 //! | [`lookup`] | which services tell our outside address, reading and weighing their answers | when to ask |
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |

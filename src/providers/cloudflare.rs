@@ -41,6 +41,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Cloudflare",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["has Zone:Read", "has DNS:Edit"],
         place: "options zone_id and url",

@@ -30,6 +30,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "deSEC",
         auth: &[("authorization", "Token ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["may see the domain", "may change its records from this address"],
         place: "options zone and url",

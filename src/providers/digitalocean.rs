@@ -33,6 +33,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "DigitalOcean",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["has domain:read", "has domain:create and domain:update"],
         place: "options zone and url",

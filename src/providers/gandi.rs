@@ -32,6 +32,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Gandi",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["may see the domain", "may manage its technical configuration"],
         place: "options zone and url",

@@ -31,6 +31,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "GoDaddy",
         auth: &[("authorization", "sso-key ", &["api_key", "api_secret"])],
+        dialect: None,
         check: "option api_key",
         rights: [ALLOWED, ALLOWED],
         place: "options zone and url",

@@ -36,6 +36,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Hetzner",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["belongs to the zone's project", "may read and write"],
         place: "options zone and url",

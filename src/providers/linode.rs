@@ -32,6 +32,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Linode",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["may read Domains", "may write Domains"],
         place: "options zone and url",

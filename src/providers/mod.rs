@@ -12,26 +12,32 @@ use crate::world::{HttpReply, Net, NetError, NetErrorKind, Via};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub mod aliyun;
 pub mod cloudflare;
 pub mod custom;
 pub mod desec;
 pub mod digitalocean;
+pub mod dnspod;
 pub mod dyndns2;
 pub mod gandi;
 pub mod godaddy;
 pub mod hetzner;
 pub mod hosts;
+pub mod huaweicloud;
 pub mod linode;
 pub mod openwrt;
 pub mod porkbun;
 pub mod powerdns;
 pub mod rfc2136;
+pub mod route53;
+pub mod tencentcloud;
 pub mod vultr;
 
 // What several of them share.
 mod one_shot;
 pub mod rest;
 pub mod services;
+pub mod sign;
 pub mod template;
 pub mod zones;
 
@@ -42,20 +48,25 @@ mod table;
 
 /// The providers with a file of their own, sorted by id. The others are lines of `services.txt`.
 pub const ALL: &[Provider] = &[
+    aliyun::PROVIDER,
     cloudflare::PROVIDER,
     custom::PROVIDER,
     desec::PROVIDER,
     digitalocean::PROVIDER,
+    dnspod::PROVIDER,
     dyndns2::PROVIDER,
     gandi::PROVIDER,
     godaddy::PROVIDER,
     hetzner::PROVIDER,
     hosts::PROVIDER,
+    huaweicloud::PROVIDER,
     linode::PROVIDER,
     openwrt::PROVIDER,
     porkbun::PROVIDER,
     powerdns::PROVIDER,
     rfc2136::PROVIDER,
+    route53::PROVIDER,
+    tencentcloud::PROVIDER,
     vultr::PROVIDER,
 ];
 

@@ -30,6 +30,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Porkbun",
         auth: &[("x-api-key", "", &["api_key"]), ("x-secret-api-key", "", &["secret_key"])],
+        dialect: None,
         check: "option api_key",
         rights: ["may list domains", "may change them: API access is switched on for each domain"],
         place: "options zone and url",

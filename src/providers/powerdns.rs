@@ -31,6 +31,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "PowerDNS",
         auth: &[("x-api-key", "", &["api_key"])],
+        dialect: None,
         check: "option api_key",
         rights: ["is the server's", "is the server's"],
         place: "options zone, server_id and url",

@@ -32,6 +32,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Vultr",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["may manage DNS from this address", "may manage DNS from this address"],
         place: "options zone and url",

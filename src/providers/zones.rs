@@ -109,6 +109,8 @@ pub struct Held {
     pub id: String,
     /// It is in the set, but nobody is told of it.
     pub idle: bool,
+    /// It cannot be changed without a loss, for this reason: `an alias`.
+    pub fixed: Option<&'static str>,
     /// What has to be sent back with it so that it stays.
     pub note: Value,
 }
@@ -359,15 +361,21 @@ pub fn read_either(
 
 /// A record from an object with an id and these fields: name, type, content, ttl.
 pub fn record(object: &Value, fields: [&str; 4]) -> Option<Vec<Held>> {
-    let text = |field: &str| Some(object[field].as_str()?.to_string());
     let [name, rtype, content, ttl] = fields;
+    record_with(object, [name, rtype, content, ttl, "id"])
+}
+
+/// The same, where the id has a name of its own, the last.
+pub fn record_with(object: &Value, fields: [&str; 5]) -> Option<Vec<Held>> {
+    let text = |field: &str| Some(object[field].as_str()?.to_string());
+    let [name, rtype, content, ttl, id] = fields;
     let rtype = text(rtype)?;
     Some(vec![Held {
         name: text(name)?,
         // Of no concern, and not always a text, but for addresses.
         content: text(content).unwrap_or_default(),
         ttl: number(&object[ttl]),
-        id: rest::id(&object["id"])?,
+        id: rest::id(&object[id])?,
         rtype,
         ..Held::default()
     }])
@@ -414,6 +422,13 @@ pub fn plan<'a>(
         }
         if one.rtype != rtype {
             continue;
+        }
+        if let Some(what) = one.fixed {
+            return Ok(Err(Outcome::FixConfig(format!(
+                "{} {rtype} is {what} at {service}: reachd would have to break that and leaves it \
+                 alone; make it a plain record there if it is to follow this line",
+                want.fqdn
+            ))));
         }
         if one.idle {
             idle.push(one);

@@ -5,3 +5,4 @@ pub mod dns;
 pub mod rtnetlink;
 pub mod ubus;
 pub mod update;
+pub mod xml;
