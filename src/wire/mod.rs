@@ -2,6 +2,10 @@
 
 pub mod der;
 pub mod dns;
+pub mod igd;
+pub mod natpmp;
 pub mod rtnetlink;
+pub mod stun;
 pub mod ubus;
 pub mod update;
+pub mod xml;
