@@ -13,6 +13,7 @@ pub mod router;
 pub mod signals;
 pub mod socket;
 pub mod tls;
+pub mod together;
 pub mod ubus;
 pub mod world;
 
