@@ -8,7 +8,7 @@ use crate::model::utc::read_date;
 use crate::model::wan::Link;
 use std::borrow::Cow;
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// How a request leaves the router. Every call has one total deadline, one size limit, at most
@@ -154,6 +154,34 @@ pub enum DnsTransport {
     Tcp,
 }
 
+/// One question of several that are in flight together, see [`Net::together`].
+#[derive(Clone, Debug)]
+pub enum Ask {
+    Datagram(Datagram),
+    Http(HttpRequest),
+}
+
+/// One UDP datagram that wants an answer.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    /// `HOST[:PORT]` or `[V6]:PORT`.
+    pub to: String,
+    /// Where `to` names none.
+    pub port: u16,
+    /// The own address to ask from; `None`: the kernel picks one.
+    pub source: Option<IpAddr>,
+    pub payload: Vec<u8>,
+    /// Tells from payload and reply whether they belong together; what does not is passed over,
+    /// and waiting goes on.
+    pub is_reply: fn(&[u8], &[u8]) -> bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Datagram(Vec<u8>),
+    Http(HttpReply),
+}
+
 /// What providers and lookups may do. Calls end at their deadline or on TERM/INT.
 pub trait Net {
     /// One request, one reply. Connections are kept between calls until [`Net::done`].
@@ -168,6 +196,27 @@ pub trait Net {
         over: DnsTransport,
         via: &Via,
     ) -> Result<Vec<u8>, NetError>;
+
+    /// Asks all of these at once; their answers, in their order. `via.deadline` is for all of
+    /// them: names are resolved, datagrams and connections are in flight together, so a dead host
+    /// costs its time once, however many there are. HTTP replies are then read one after another;
+    /// where there are any, half the time is for getting through to them. Datagrams are sent
+    /// three times at most. Names are resolved to `via.family`, IPv4 if it is not given.
+    /// Datagrams to literal addresses leave even when TERM has arrived, so that what was begun
+    /// can be taken back; nobody waits for their answers then.
+    ///
+    /// An implementation without sockets of its own asks HTTP in series, and no datagrams.
+    fn together(&mut self, asks: &[Ask], via: &Via) -> Vec<Result<Answer, NetError>> {
+        let one = |ask: &Ask| match ask {
+            Ask::Http(request) => self.http(request, via).map(Answer::Http),
+            Ask::Datagram(_) => Err(NetError {
+                kind: NetErrorKind::Connect,
+                text: "no datagrams here".into(),
+                sent: false,
+            }),
+        };
+        asks.iter().map(one).collect()
+    }
 
     /// A file's bytes; `Ok(None)` if there is none. Refuses more than 8 MiB.
     fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String>;

@@ -90,7 +90,7 @@ pub(super) fn settings(part: &mut Part, wanted: &Wanted, mode: u32, files: Files
             _ => plain(part, wanted, doc, allow_http).map(Setting::Text),
         };
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
-        together(part, provider, doc);
+        together(part, wanted, doc);
     }
     Account {
         id: String::new(),
@@ -104,7 +104,7 @@ pub(super) fn settings(part: &mut Part, wanted: &Wanted, mode: u32, files: Files
 }
 
 /// Options that need each other, or stand in for each other.
-fn together(part: &mut Part, provider: &Provider, doc: &OptionDoc) {
+fn together(part: &mut Part, wanted: &Wanted, doc: &OptionDoc) {
     let section = part.section;
     let line = |name: &str| {
         let found = section.option(name).or_else(|| section.option(&file_option(name)));
@@ -122,7 +122,7 @@ fn together(part: &mut Part, provider: &Provider, doc: &OptionDoc) {
         }
         None if doc.name < doc.instead && line(doc.instead).is_none() => {
             let or = [", and so is '", doc.instead, "'"].concat();
-            part.missing(doc.name, needed(provider, doc, &or));
+            part.missing(doc.name, needed(wanted, doc, &or));
         }
         _ => {}
     }

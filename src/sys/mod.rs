@@ -14,6 +14,7 @@ pub mod router;
 pub mod signals;
 pub mod socket;
 pub mod tls;
+pub mod together;
 pub mod ubus;
 pub mod world;
 

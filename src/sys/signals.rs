@@ -82,17 +82,24 @@ pub fn take_clock() -> bool {
 /// Waits until `file` is ready for `interest`, the deadline, or TERM/INT.
 /// Errors and hang-ups of the file count as ready: the next read or write tells them.
 pub fn wait(file: BorrowedFd<'_>, interest: PollFlags, until: Instant) -> Waited {
+    wait_any(&mut vec![PollFd::new(file, interest)], until)
+}
+
+/// As [`wait`], until any of these is ready; without any, it sleeps.
+pub fn wait_any(fds: &mut Vec<PollFd<'_>>, until: Instant) -> Waited {
+    let files = fds.len();
+    fds.extend(fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
     loop {
         drain();
         if stop() {
             return Waited::Stop;
         }
         let left = until.saturating_duration_since(Instant::now());
-        let mut fds = vec![PollFd::new(file, interest)];
-        fds.extend(fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        match poll(&mut fds, timeout(Some(left))) {
+        match poll(fds, timeout(Some(left))) {
             Ok(0) if left.is_zero() => return Waited::Deadline,
-            Ok(_) if fds[0].any().unwrap_or(true) => return Waited::Ready,
+            Ok(1..) if fds.iter().take(files).any(|fd| fd.any().unwrap_or(true)) => {
+                return Waited::Ready;
+            }
             // A signal, an early timer or EINTR: look again.
             _ => {}
         }

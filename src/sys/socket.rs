@@ -5,12 +5,12 @@ use crate::world::{NetError, NetErrorKind};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getsockopt, setsockopt, socket,
-    sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, getsockopt, setsockopt,
+    socket, sockopt,
 };
 use std::ffi::OsString;
 use std::io;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
@@ -33,16 +33,19 @@ pub fn ready(fd: impl AsFd, interest: PollFlags, until: Instant) -> Result<(), N
 
 /// A TCP connection to `to`, by `device` if given, failing closed.
 pub fn tcp(to: SocketAddr, device: Option<&str>, until: Instant) -> Result<TcpStream, NetError> {
+    let stream = begin_tcp(to, device)?;
+    ready(&stream, PollFlags::POLLOUT, until)?;
+    match outcome(&stream, device) {
+        Some(Err(why)) => Err(why),
+        _ => Ok(stream),
+    }
+}
+
+/// As [`tcp`], but on its way: once it can be written to, [`outcome`] tells what became of it.
+pub fn begin_tcp(to: SocketAddr, device: Option<&str>) -> Result<TcpStream, NetError> {
     let fd = open(SockType::Stream, to, device)?;
     match connect(fd.as_raw_fd(), &SockaddrStorage::from(to)) {
-        Ok(()) => {}
-        Err(Errno::EINPROGRESS | Errno::EINTR) => {
-            ready(&fd, PollFlags::POLLOUT, until)?;
-            let errno = getsockopt(&fd, sockopt::SocketError).unwrap_or(0);
-            if errno != 0 {
-                return Err(unreachable(Errno::from_raw(errno), device));
-            }
-        }
+        Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => {}
         Err(errno) => return Err(unreachable(errno, device)),
     }
     let stream = TcpStream::from(fd);
@@ -51,9 +54,27 @@ pub fn tcp(to: SocketAddr, device: Option<&str>, until: Instant) -> Result<TcpSt
     Ok(stream)
 }
 
-/// A UDP socket that sends to and hears from `to` alone; the kernel picks a random port.
-pub fn udp(to: SocketAddr, device: Option<&str>) -> Result<UdpSocket, NetError> {
+/// Whether a connection stands or failed; `None`: it is still on its way.
+pub fn outcome(stream: &TcpStream, device: Option<&str>) -> Option<Result<(), NetError>> {
+    let errno = getsockopt(stream, sockopt::SocketError).unwrap_or(0);
+    if errno != 0 {
+        return Some(Err(unreachable(Errno::from_raw(errno), device)));
+    }
+    stream.peer_addr().is_ok().then_some(Ok(()))
+}
+
+/// A UDP socket that sends to and hears from `to` alone, from the own address `source` if given;
+/// the kernel picks a random port.
+pub fn udp(
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    device: Option<&str>,
+) -> Result<UdpSocket, NetError> {
     let fd = open(SockType::Datagram, to, device)?;
+    if let Some(source) = source {
+        bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(source, 0)))
+            .map_err(|errno| unreachable(errno, device))?;
+    }
     connect(fd.as_raw_fd(), &SockaddrStorage::from(to))
         .map_err(|errno| unreachable(errno, device))?;
     Ok(UdpSocket::from(fd))
