@@ -5,6 +5,7 @@ pub mod address;
 pub mod config;
 pub mod known;
 pub mod line;
+pub mod map;
 pub mod name;
 pub mod outcome;
 pub mod secret;
