@@ -9,6 +9,7 @@ use crate::decide::{Decision, Step, decide};
 use crate::hooks;
 use crate::journal::{Journal, Moment};
 use crate::model::config::Config;
+use crate::model::map::Map;
 use crate::model::name::Family;
 use crate::model::outcome::Outcome;
 use crate::model::wan::WanView;
@@ -17,7 +18,6 @@ use crate::observe::observe;
 use crate::providers;
 use crate::world::{Event, Sys};
 use log::{debug, error, info, warn};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Shortest sleep between two rounds that only the time has called for.
@@ -40,7 +40,7 @@ pub struct Agent {
     pub config: Config,
     pub journal: Journal,
     /// What was last logged of each record: a daemon that repeats itself is not read.
-    told: BTreeMap<(usize, Family), String>,
+    told: Map<(usize, Family), String>,
     /// The essence that the copy on flash holds.
     copied: Option<u64>,
     /// The journal could not be written; said once.
@@ -53,7 +53,7 @@ impl Agent {
         let mut agent = Agent {
             config,
             journal: Journal::default(),
-            told: BTreeMap::new(),
+            told: Map::new(),
             copied: None,
             unwritable: false,
         };

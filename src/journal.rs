@@ -5,9 +5,9 @@
 //! that no wait gets shorter by restarting. Text that is torn, foreign or from a later version
 //! is refused whole: that costs one re-check at the provider, nothing else.
 
+use crate::model::map::Map;
 use crate::model::name::Family;
 use crate::model::outcome::Outcome;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -80,13 +80,13 @@ pub type ToldKey = (String, String, String);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
-    pub records: BTreeMap<RecordKey, Record>,
-    pub calls: BTreeMap<String, Calls>,
-    pub outside: BTreeMap<OutsideKey, Outside>,
+    pub records: Map<RecordKey, Record>,
+    pub calls: Map<String, Calls>,
+    pub outside: Map<OutsideKey, Outside>,
     /// From when on a lookup service may be asked again, by URL and family.
-    pub services: BTreeMap<(String, Family), Moment>,
+    pub services: Map<(String, Family), Moment>,
     /// What each hook was told last: hook, topic and subject; the fact.
-    pub told: BTreeMap<ToldKey, String>,
+    pub told: Map<ToldKey, String>,
 }
 
 impl Journal {
@@ -274,7 +274,7 @@ impl Journal {
 
     fn line(&mut self, word: &str, rest: &str, clock: &Clock) -> Option<()> {
         let mut plain = Vec::new();
-        let mut fields = BTreeMap::new();
+        let mut fields = Map::new();
         for field in rest.split('\t') {
             match field.split_once('=') {
                 // A key is never escaped; an escaped plain field holds no '='.

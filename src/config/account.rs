@@ -3,12 +3,12 @@
 use super::part::Part;
 use super::{Files, value};
 use crate::model::account::{Account, Setting};
+use crate::model::map::Map;
 use crate::model::secret::Secret;
 use crate::parse::uci::quoted;
 use crate::providers::services::owners_test;
 use crate::providers::template::{FILLED, words};
 use crate::providers::{Kind, OptionDoc, Provider};
-use std::collections::BTreeMap;
 
 /// What names need to know of an account section, also of one with errors.
 pub(super) struct Seen<'p> {
@@ -82,7 +82,7 @@ pub(super) fn settings(part: &mut Part, wanted: &Wanted, mode: u32, files: Files
     part.only(&names.iter().map(String::as_str).collect::<Vec<_>>());
 
     let allow_http = part.boolean("allow_http", false);
-    let mut options = BTreeMap::new();
+    let mut options = Map::new();
     for doc in wanted.docs {
         let setting = match doc.kind {
             Kind::Secret => secret(part, wanted, doc, mode, files).map(Setting::Secret),

@@ -7,6 +7,7 @@ pub mod hook;
 pub mod known;
 pub mod lan;
 pub mod line;
+pub mod map;
 pub mod name;
 pub mod outcome;
 pub mod secret;

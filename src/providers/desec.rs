@@ -5,7 +5,6 @@ use super::rest::{Api, Fault, No, Page, Said, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Service, Zone};
 use super::*;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub const PROVIDER: Provider = Provider {
@@ -101,15 +100,18 @@ fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<
     });
     let path = format!("/domains/{}/rrsets/", zone.part());
     let reply = talk.call("PATCH", &path, Some(&sets.collect()), To::Change)?;
+    let sets = reply.as_array().map_or(&[][..], Vec::as_slice);
     let shown = |change: &Change<'_>| {
-        reply.as_array().into_iter().flatten().any(|set| {
-            let addresses = |values: &Value| -> BTreeSet<IpAddr> {
-                let values = values.as_array().into_iter().flatten();
-                values.filter_map(|value| value.as_str()?.parse().ok()).collect()
+        let set = sets
+            .iter()
+            .find(|set| set["subname"] == *change.item.name && set["type"] == change.rtype());
+        let held = set.and_then(|set| set["records"].as_array());
+        held.is_some_and(|held| {
+            let holds = |ip: IpAddr| {
+                held.iter()
+                    .any(|value| value.as_str().and_then(|text| text.parse().ok()) == Some(ip))
             };
-            set["subname"] == *change.item.name
-                && set["type"] == change.rtype()
-                && addresses(&set["records"]) == change.values.iter().map(|(_, ip)| *ip).collect()
+            held.len() == change.values.len() && change.values.iter().all(|(_, ip)| holds(*ip))
         })
     };
     Ok(changes.iter().map(shown).collect())
