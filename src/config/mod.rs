@@ -100,6 +100,12 @@ fn read_with(
     (config.filter(|_| !refused), all)
 }
 
+/// Whether a value may be shown to whoever may see the router's pages: anything but what is, or
+/// might be, a secret.
+pub fn may_show(section: &uci::Section, option: &uci::Opt) -> bool {
+    section.kind != "account" || account::may_show(providers::all(), section, option)
+}
+
 const KINDS: [&str; 4] = ["reachd", "lookup", "account", "name"];
 
 fn sections(

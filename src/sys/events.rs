@@ -20,8 +20,8 @@ pub fn next(mut bell: Option<&mut Bell>, ubus: &mut Ubus, until: Option<Duration
         if signals::take_recheck() {
             return Event::Recheck;
         }
-        // Both, so that one change told by both is one look.
-        let rang = bell.as_mut().is_some_and(|bell| bell.rang());
+        // All, so that one change told by several is one look.
+        let rang = bell.as_mut().is_some_and(|bell| bell.rang()) | signals::take_look();
         if ubus.rang() || rang {
             return Event::News;
         }
