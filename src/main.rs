@@ -3,13 +3,13 @@
 use reachd::act;
 use reachd::agent::{Agent, Round};
 use reachd::cli::{self, Command, Typed};
-use reachd::config;
+use reachd::config::{self, Complaint};
 use reachd::decide::{self, Step};
 use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::model::utc::{RELEASED, utc};
 use reachd::providers;
-use reachd::render::{json, text};
+use reachd::render::{answers, json, text};
 use reachd::sys::{self, World};
 use reachd::world::{Event, Net, Sys};
 use std::io::Write;
@@ -35,8 +35,10 @@ fn command(typed: Typed) -> u8 {
     match typed.command {
         Command::Help => print(cli::HELP),
         Command::Version => print(concat!("reachd ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Providers { id: None } => print(&text::providers()),
-        Command::Providers { id: Some(id) } => match providers::find(&id) {
+        Command::Providers { id: None, json: false } => print(&text::providers()),
+        Command::Providers { id: None, json: true } => print(&answers::providers(providers::all())),
+        Command::Providers { id: Some(id), json } => match providers::find(&id) {
+            Some(provider) if json => print(&answers::providers(std::slice::from_ref(provider))),
             Some(provider) => print(&text::provider(provider)),
             None => {
                 eprintln!("reachd: there is no provider '{id}'; see reachd providers");
@@ -44,7 +46,8 @@ fn command(typed: Typed) -> u8 {
             }
         },
         Command::ImportDdns { file } => import(&file),
-        Command::CheckConfig => {
+        Command::CheckConfig { json: true } => inspect(&typed.config),
+        Command::CheckConfig { json: false } => {
             let mut world = World::new();
             match load(&mut world, &typed.config) {
                 Some(config) => print(&format!(
@@ -76,9 +79,10 @@ fn look(typed: Typed) -> u8 {
     match typed.command {
         Command::Status { json: false } => print(&text::status(&agent, world.now())),
         Command::Status { json: true } => print(&json::status(&agent, world.now())),
-        Command::Why { name } => {
+        Command::Why { name, json } => {
             let round = agent.round(&mut world, false);
-            print(&text::round(&agent.config, &round, world.now(), name.as_deref()));
+            let show = if json { answers::why } else { text::round };
+            print(&show(&agent.config, &round, world.now(), name.as_deref()));
             if all_blind(&round) { BLIND } else { FINE }
         }
         command => {
@@ -200,8 +204,26 @@ fn run(typed: &Typed) -> u8 {
     FINE
 }
 
+/// `check-config --json`.
+fn inspect(path: &str) -> u8 {
+    let mut world = World::new();
+    let Some((bytes, config, complaints)) = read(&mut world, path) else { return USAGE };
+    print(&answers::config(&bytes, &complaints, config.is_some()));
+    if config.is_some() { FINE } else { USAGE }
+}
+
 /// Reads the config and tells what is wrong with it; `None` if it can't be used.
 fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
+    let (_, config, complaints) = read(sys, path)?;
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    config
+}
+
+/// The file, the config if it can be used, and what is wrong with it. `None`: there is no file,
+/// which was told.
+fn read(sys: &mut dyn Sys, path: &str) -> Option<(Vec<u8>, Option<Config>, Vec<Complaint>)> {
     let bytes = match sys.read_file(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
@@ -221,10 +243,7 @@ fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
             None => Err("there is no such file".into()),
         }
     });
-    for complaint in &complaints {
-        eprintln!("{complaint}");
-    }
-    config
+    Some((bytes, config, complaints))
 }
 
 /// The exit code of `once`: each name must be right in one family, and nothing must have failed.

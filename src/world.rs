@@ -274,7 +274,7 @@ pub trait Sys: Net {
 /// What the daemon wakes up for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The kernel told of a change.
+    /// The kernel told of a change, or netifd, or WINCH.
     News,
     /// The moment that was waited for.
     Timer,

@@ -5,7 +5,7 @@ use super::{Files, value};
 use crate::model::account::{Account, Setting};
 use crate::model::map::Map;
 use crate::model::secret::Secret;
-use crate::parse::uci::quoted;
+use crate::parse::uci::{Opt, Section, Value, quoted};
 use crate::providers::services::owners_test;
 use crate::providers::template::{FILLED, words};
 use crate::providers::{Kind, OptionDoc, Provider};
@@ -126,6 +126,28 @@ fn together(part: &mut Part, wanted: &Wanted, doc: &OptionDoc) {
         }
         _ => {}
     }
+}
+
+/// An option of an account that is known to hold no secret. One that is not known at all may be a
+/// secret with its name mistyped; a `NAME_file` that is no path may be the secret itself.
+pub(super) fn may_show(providers: &[Provider], section: &Section, option: &Opt) -> bool {
+    if COMMON.contains(&option.name.as_str()) {
+        return true;
+    }
+    let id = match section.option("provider").map(|option| &option.value) {
+        Some(Value::One(id)) => id.as_slice(),
+        _ => return false,
+    };
+    let provider = providers.iter().find(|provider| provider.id.as_bytes() == id);
+    provider.is_some_and(|provider| {
+        provider.options.iter().any(|doc| match doc.kind {
+            Kind::Secret => {
+                file_option(doc.name) == option.name
+                    && matches!(&option.value, Value::One(path) if path.starts_with(b"/"))
+            }
+            _ => doc.name == option.name,
+        })
+    })
 }
 
 /// The provider that the section names.

@@ -4,11 +4,19 @@ use super::account::{Wanted, fingerprint, settings};
 use super::part::Part;
 use super::{Files, value};
 use crate::model::hook::{Hook, Topic};
-use crate::parse::uci::quoted;
+use crate::parse::uci::{Opt, quoted};
 use crate::providers::custom::{HOOK_FILLED, HOOK_OPTIONS};
 
 /// Options of every hook.
 const COMMON: [&str; 5] = ["enabled", "on", "wan", "ca_file", "allow_http"];
+
+/// An option that is known to hold no secret. Where a message goes to may be one: whoever knows a
+/// topic can read it.
+pub(super) fn may_show(option: &Opt) -> bool {
+    let open = ["method", "content_type", "success", "username"];
+    let name = option.name.as_str();
+    COMMON.contains(&name) || open.contains(&name)
+}
 
 /// A disabled one is not looked at further.
 pub(super) fn read(part: &mut Part, mode: u32, files: Files) -> Option<Hook> {

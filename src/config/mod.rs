@@ -101,6 +101,16 @@ fn read_with(
     (config.filter(|_| !refused), all)
 }
 
+/// Whether a value may be shown to whoever may see the router's pages: anything but what is, or
+/// might be, a secret.
+pub fn may_show(section: &uci::Section, option: &uci::Opt) -> bool {
+    match section.kind.as_str() {
+        "account" => account::may_show(providers::all(), section, option),
+        "hook" => hook::may_show(option),
+        _ => true,
+    }
+}
+
 const KINDS: [&str; 5] = ["reachd", "lookup", "account", "name", "hook"];
 
 fn sections(

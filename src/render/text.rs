@@ -91,7 +91,13 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
     out
 }
 
-fn what(config: &Config, decision: &Decision, happened: Option<&Happened>, now: Moment) -> String {
+/// A decision in one sentence, with what came of it.
+pub(super) fn what(
+    config: &Config,
+    decision: &Decision,
+    happened: Option<&Happened>,
+    now: Moment,
+) -> String {
     let name = &config.names[decision.name];
     let at = config.account(&name.account).map_or("", |account| &account.provider);
     let later = decision.again.map(|at| span(at.saturating_sub(now))).unwrap_or_default();

@@ -31,8 +31,8 @@ pub fn next(
         if signals::take_clock() || set {
             return Event::Clock;
         }
-        // Both, so that one change told by both is one look.
-        let rang = bell.as_mut().is_some_and(|bell| bell.rang());
+        // All, so that one change told by several is one look.
+        let rang = bell.as_mut().is_some_and(|bell| bell.rang()) | signals::take_look();
         if ubus.rang() || rang {
             return Event::News;
         }

@@ -1,8 +1,8 @@
 //! Signals as data: blocked, read from one signalfd, remembered here.
 //!
 //! Whoever waits for a socket waits for the signalfd too (see [`wait`]), so TERM and INT end
-//! every request at once. HUP, USR1 and USR2 that arrive meanwhile are kept for the loop. The flags
-//! are process-wide because signals are.
+//! every request at once. HUP, USR1, USR2 and WINCH that arrive meanwhile are kept for the loop. The
+//! flags are process-wide because signals are.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -17,6 +17,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 static RELOAD: AtomicBool = AtomicBool::new(false);
 static RECHECK: AtomicBool = AtomicBool::new(false);
 static CLOCK: AtomicBool = AtomicBool::new(false);
+static LOOK: AtomicBool = AtomicBool::new(false);
 
 /// Why a wait ended without the file being ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +28,12 @@ pub enum Waited {
     Stop,
 }
 
-/// Blocks TERM, INT, HUP, USR1 and USR2 and routes them to the signalfd. Call once, before any wait.
-/// PIPE is ignored: a broken pipe is an error of a write.
+/// Blocks TERM, INT, HUP, USR1, USR2 and WINCH and routes them to the signalfd. Call once, before
+/// any wait. PIPE is ignored: a broken pipe is an error of a write.
 pub fn install() -> nix::Result<()> {
+    use Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
     let mut set = SigSet::empty();
-    for signal in
-        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2]
-    {
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH] {
         set.add(signal);
     }
     set.thread_block()?;
@@ -54,6 +54,7 @@ pub fn drain() {
             Ok(Signal::SIGHUP) => RELOAD.store(true, Ordering::Relaxed),
             Ok(Signal::SIGUSR1) => RECHECK.store(true, Ordering::Relaxed),
             Ok(Signal::SIGUSR2) => CLOCK.store(true, Ordering::Relaxed),
+            Ok(Signal::SIGWINCH) => LOOK.store(true, Ordering::Relaxed),
             _ => STOP.store(true, Ordering::Relaxed),
         }
     }
@@ -77,6 +78,11 @@ pub fn take_recheck() -> bool {
 /// USR2 has arrived since the last call.
 pub fn take_clock() -> bool {
     CLOCK.swap(false, Ordering::Relaxed)
+}
+
+/// WINCH has arrived since the last call.
+pub fn take_look() -> bool {
+    LOOK.swap(false, Ordering::Relaxed)
 }
 
 /// Waits until `file` is ready for `interest`, the deadline, or TERM/INT.
