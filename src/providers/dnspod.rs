@@ -30,9 +30,6 @@ pub const PROVIDER: Provider = Provider {
     publish: |net, account, wants| zones::publish(&SERVICE, net, account, wants),
 };
 
-/// Records and domains on one page.
-const PAGE: usize = 3000;
-
 static SERVICE: Service = Service {
     api: Api {
         service: "DNSPod",
@@ -81,9 +78,9 @@ fn zones(talk: &mut Talk<'_>, _: Option<&str>) -> Result<Vec<Zone>, Fault> {
     zones::named(talk, &list, "punycode")
 }
 
+/// In pages of 3000.
 fn more(page: &Page<'_>) -> Option<String> {
-    let next = u64::try_from(PAGE).unwrap_or(0) * page.number;
-    (page.count == PAGE).then(|| format!("&offset={next}"))
+    (page.count == 3000).then(|| format!("&offset={}", page.number * 3000))
 }
 
 /// The zone in a form. Its id where it is known: the international site takes no name.
