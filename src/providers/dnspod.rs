@@ -57,8 +57,8 @@ static SERVICE: Service = Service {
 /// A path is `/ACTION?QUERY`, and the query becomes a form: only POST is allowed.
 fn write(ask: &Ask<'_>) -> HttpRequest {
     let (action, query) = ask.path.split_once('?').unwrap_or((ask.path, ""));
-    let token: Vec<String> = ask.key(0).split(',').map(percent).collect();
-    let form = ["login_token=", &token.join(","), "&format=json&lang=en&error_on_empty=no&", query];
+    let token = percent(ask.key(0));
+    let form = ["login_token=", &token, "&format=json&lang=en&error_on_empty=no&", query].concat();
     // Name/Version(address), or the account is shut out (API specification).
     let contact = match (ask.account.text("contact"), ask.account.text("zone")) {
         (Some(contact), _) => contact.to_string(),
@@ -68,7 +68,7 @@ fn write(ask: &Ask<'_>) -> HttpRequest {
     let mut request = HttpRequest::new("POST", [ask.base, action].concat())
         .header("user-agent", agent.concat())
         .header("content-type", "application/x-www-form-urlencoded");
-    request.body = Some(form.concat().into_bytes());
+    request.body = Some(form.into_bytes());
     request
 }
 
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     const COMMON: &str =
-        "login_token=12345,Kd83tokenthatstaysSecret0aZ9&format=json&lang=en&error_on_empty=no&";
+        "login_token=12345%2CKd83tokenthatstaysSecret0aZ9&format=json&lang=en&error_on_empty=no&";
 
     #[test]
     fn forms() {
