@@ -337,6 +337,31 @@ mod tests {
         assert!(body(sent.last().unwrap()).contains("<Name>*.example.com.</Name>"));
     }
 
+    /// An answer that ends anywhere before its end is none.
+    #[test]
+    fn answers_cut_short() {
+        let cases = fake::cases("route53");
+        let case = cases
+            .iter()
+            .find(|case| case["about"].as_str().is_some_and(|about| about.starts_with("changed")));
+        let (account, wants, whole) = fake::scene(&PROVIDER, case.unwrap());
+        assert_eq!(whole.exchanges.len(), 3);
+        for (at, exchange) in whole.exchanges.iter().enumerate() {
+            for end in 0..exchange.reply.as_ref().unwrap().body.len() {
+                let (_, _, mut fake) = fake::scene(&PROVIDER, case.unwrap());
+                fake.exchanges[at].reply.as_mut().unwrap().body.truncate(end);
+                let got = (PROVIDER.publish)(&mut fake, &account, &wants);
+                let right = match &got[..] {
+                    [Outcome::TryLater(_)] => at < 2,
+                    [Outcome::NotConfirmed(_)] => at == 2,
+                    _ => false,
+                };
+                assert!(right, "request {at}, {end} bytes: {got:?}");
+                assert_eq!(fake.log.len(), at + 1);
+            }
+        }
+    }
+
     #[test]
     fn odd_names() {
         assert_eq!(unescaped("\\052.a\\056b."), "*.a.b.");
