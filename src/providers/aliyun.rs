@@ -8,7 +8,6 @@ use super::*;
 use crate::model::utc;
 use crate::world::HttpRequest;
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 pub const PROVIDER: Provider = Provider {
     id: "aliyun",
@@ -105,13 +104,14 @@ fn more(page: &Page<'_>) -> Option<String> {
 }
 
 fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held>, Fault> {
-    let names: BTreeSet<&str> = items.iter().map(|item| &item.want.fqdn[..]).collect();
+    let names = zones::names(items);
     let part = zone.part();
     let paths = if names.len() > ONE_BY_ONE {
         vec![format!("DescribeDomainRecords?DomainName={part}&PageSize=500")]
     } else {
         let one = |name: &&str| {
-            let name = percent(name);
+            let above = if *name == "@" { "" } else { &[*name, "."].concat() };
+            let name = [&percent(above), &part[..]].concat();
             format!("DescribeSubDomainRecords?DomainName={part}&PageSize=100&SubDomain={name}")
         };
         names.iter().map(one).collect()

@@ -8,8 +8,6 @@ use super::*;
 use crate::model::utc;
 use crate::world::HttpRequest;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 pub const PROVIDER: Provider = Provider {
     id: "huaweicloud",
@@ -97,17 +95,15 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     let list = talk.list(&path, "/recordsets", more, To::Read)?;
     let mut held = zones::held(talk, items, list, set)?;
     // Of several sets, by line or by weight, none stands for the name.
-    let sets: BTreeSet<_> = held
-        .iter()
-        .map(|held| (held.name.to_ascii_lowercase(), held.rtype.clone(), held.id.clone()))
-        .collect();
-    for held in &mut held {
-        let twin = |set: &&(String, String, String)| {
-            set.0.eq_ignore_ascii_case(&held.name) && set.1 == held.rtype
-        };
-        if sets.iter().filter(twin).count() > 1 {
-            held.fixed = Some("one of several sets, by line or weight,");
-        }
+    let twin = |one: &Held| {
+        held.iter().any(|other| {
+            let same = other.name.eq_ignore_ascii_case(&one.name) && other.rtype == one.rtype;
+            same && other.id != one.id
+        })
+    };
+    let twins: Vec<bool> = held.iter().map(twin).collect();
+    for (held, _) in held.iter_mut().zip(twins).filter(|(_, twin)| *twin) {
+        held.fixed = Some("one of several sets, by line or weight,");
     }
     Ok(held)
 }
@@ -193,12 +189,9 @@ fn update(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Ve
 
 /// The set in a reply is the one that was sent.
 fn shows(set: &Value, change: &Change<'_>) -> bool {
-    let records = set["records"].as_array().into_iter().flatten();
-    let addresses: BTreeSet<IpAddr> =
-        records.filter_map(|record| record.as_str()?.parse().ok()).collect();
     set["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&change.item.name))
         && set["type"] == change.rtype()
-        && addresses == change.values.iter().map(|(_, address)| *address).collect()
+        && zones::holds(&set["records"], change)
 }
 
 fn said(status: u16, json: &Value) -> Said {

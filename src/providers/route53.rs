@@ -14,7 +14,6 @@ use crate::model::utc;
 use crate::wire::xml;
 use crate::world::HttpRequest;
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 pub const PROVIDER: Provider = Provider {
     id: "route53",
@@ -133,13 +132,9 @@ fn zones(talk: &mut Talk<'_>, name: Option<&str>) -> Result<Vec<Zone>, Fault> {
     if zones.iter().any(|zone| zone.id.is_empty()) {
         return Err(talk.garbage(To::FindZones));
     }
-    let mut seen = BTreeSet::new();
-    let twice: BTreeSet<_> = zones
-        .iter()
-        .filter(|zone| !seen.insert(&zone.name))
-        .map(|zone| zone.name.clone())
-        .collect();
-    for zone in zones.iter_mut().filter(|zone| twice.contains(&zone.name)) {
+    let named = |name: &Option<String>| zones.iter().filter(|zone| zone.name == *name).count();
+    let twice: Vec<bool> = zones.iter().map(|zone| named(&zone.name) > 1).collect();
+    for (zone, _) in zones.iter_mut().zip(twice).filter(|(_, twice)| *twice) {
         zone.id.clear();
     }
     Ok(zones)
@@ -173,7 +168,7 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     }
     const PLACE: &str = "/ListResourceRecordSetsResponse/ResourceRecordSets";
     let path = [ZONES, "/", &zone.id, "/rrset?maxitems="].concat();
-    let names: BTreeSet<&str> = items.iter().map(|item| &item.name[..]).collect();
+    let names = zones::names(items);
     if names.len() > ONE_BY_ONE {
         let list = talk.list(&[&path, "300"].concat(), PLACE, more_sets, To::Read)?;
         return zones::held(talk, items, list, set);
@@ -340,6 +335,31 @@ mod tests {
         }
         let sent = sent(&PROVIDER, "a wildcard");
         assert!(body(sent.last().unwrap()).contains("<Name>*.example.com.</Name>"));
+    }
+
+    /// An answer that ends anywhere before its end is none.
+    #[test]
+    fn answers_cut_short() {
+        let cases = fake::cases("route53");
+        let case = cases
+            .iter()
+            .find(|case| case["about"].as_str().is_some_and(|about| about.starts_with("changed")));
+        let (account, wants, whole) = fake::scene(&PROVIDER, case.unwrap());
+        assert_eq!(whole.exchanges.len(), 3);
+        for (at, exchange) in whole.exchanges.iter().enumerate() {
+            for end in 0..exchange.reply.as_ref().unwrap().body.len() {
+                let (_, _, mut fake) = fake::scene(&PROVIDER, case.unwrap());
+                fake.exchanges[at].reply.as_mut().unwrap().body.truncate(end);
+                let got = (PROVIDER.publish)(&mut fake, &account, &wants);
+                let right = match &got[..] {
+                    [Outcome::TryLater(_)] => at < 2,
+                    [Outcome::NotConfirmed(_)] => at == 2,
+                    _ => false,
+                };
+                assert!(right, "request {at}, {end} bytes: {got:?}");
+                assert_eq!(fake.log.len(), at + 1);
+            }
+        }
     }
 
     #[test]

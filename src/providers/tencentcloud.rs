@@ -81,15 +81,14 @@ fn write(ask: &Ask<'_>) -> HttpRequest {
 }
 
 fn zones(talk: &mut Talk<'_>, _: Option<&str>) -> Result<Vec<Zone>, Fault> {
-    let path = "DescribeDomainList?Limit=1000";
-    let list = talk.list(path, "/Response/DomainList", more::<1000>, To::FindZones)?;
+    let path = "DescribeDomainList?Limit=3000";
+    let list = talk.list(path, "/Response/DomainList", more, To::FindZones)?;
     zones::named(talk, &list, "Name")
 }
 
-/// In pages of this many.
-fn more<const PAGE: u64>(page: &Page<'_>) -> Option<String> {
-    let full = u64::try_from(page.count) == Ok(PAGE);
-    full.then(|| format!("&Offset={}", page.number * PAGE))
+/// In pages of 3000.
+fn more(page: &Page<'_>) -> Option<String> {
+    (page.count == 3000).then(|| format!("&Offset={}", page.number * 3000))
 }
 
 fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held>, Fault> {
@@ -97,7 +96,7 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     if let (Some(_), Some(item)) = (zones::ask_for(items).0, items.first()) {
         path.extend(["&Subdomain=", &percent(&item.name)]);
     }
-    let list = talk.list(&path, "/Response/RecordList", more::<3000>, To::Read)?;
+    let list = talk.list(&path, "/Response/RecordList", more, To::Read)?;
     zones::held(talk, items, list, |object| {
         let mut held = zones::record_with(object, ["Name", "Type", "Value", "TTL", "RecordId"])?;
         held.iter_mut().for_each(|held| held.note = object.clone());

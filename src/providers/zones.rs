@@ -300,6 +300,26 @@ pub fn ask_for<'a>(items: &[Item<'a>]) -> (Option<&'a str>, Option<Family>) {
     (one_name.then_some(first.fqdn.as_str()), one_family.then_some(first.family))
 }
 
+/// The names that these items have, each once.
+pub fn names<'i>(items: &'i [Item<'_>]) -> Vec<&'i str> {
+    let mut names: Vec<&str> = Vec::new();
+    for item in items {
+        if !names.contains(&&item.name[..]) {
+            names.push(&item.name);
+        }
+    }
+    names
+}
+
+/// A list of texts holds the addresses of a set as it is to be, and no more.
+pub fn holds(list: &Value, change: &Change<'_>) -> bool {
+    let list = list.as_array().map_or(&[][..], Vec::as_slice);
+    let is_in = |address: IpAddr| {
+        list.iter().any(|text| text.as_str().is_some_and(|text| text.parse() == Ok(address)))
+    };
+    list.len() == change.values.len() && change.values.iter().all(|(_, one)| is_in(*one))
+}
+
 /// The records of a list that may matter for these items; the rest of a zone, perhaps megabytes,
 /// is let go.
 pub fn held(
