@@ -371,6 +371,12 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// An object with these fields. (`json!` writes each field's code out where it stands.)
+pub fn object(fields: &mut [(&str, Value)]) -> Value {
+    let fields = fields.iter_mut().map(|(name, value)| (name.to_string(), value.take()));
+    Value::Object(fields.collect())
+}
+
 /// A number, also one in quotes.
 pub fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
