@@ -286,7 +286,7 @@ fn by_name<'p>(old: &mut Old<'_>, name: &str, find: Find<'p>) -> Result<Target<'
         }
         (Some((_, id, form)), _) => (*id, *form),
         (None, Some(service)) => {
-            let form = match service.url {
+            let form = match &service.url[..] {
                 url if url.contains("{host}") => Form::UserIsHost,
                 url if url.contains("{id}") => Form::DomainIsId,
                 _ => Form::Plain,
