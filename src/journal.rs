@@ -334,7 +334,7 @@ impl Journal {
 /// Exponential, at most an hour, with up to a quarter more by chance.
 pub fn backoff(failures: u32, first: Duration, chance: u64) -> Duration {
     let wait = first.saturating_mul(1 << failures.min(12)).min(LONGEST_BACKOFF);
-    wait + wait.mul_f64((chance % 1024) as f64 / 4096.0)
+    wait + wait * (chance % 1024) as u32 / 4096
 }
 
 /// Turns a saved moment into one of this boot.
@@ -367,7 +367,7 @@ impl Clock {
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn millis(at: Duration) -> u64 {
-    at.as_millis().min(u64::MAX.into()) as u64
+    at.as_secs().saturating_mul(1000).saturating_add(at.subsec_millis().into())
 }
 
 fn moment(text: &str) -> Moment {

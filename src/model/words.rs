@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A duration for people: `5 s`, `10 min`, `2 h`.
 pub fn span(time: Duration) -> String {
-    match time.as_millis().div_ceil(1000) {
+    match time.as_secs() + u64::from(time.subsec_millis() > 0) {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds.div_ceil(60)),
         seconds => format!("{} h", seconds.div_ceil(3600)),

@@ -7,7 +7,7 @@
 use super::rest::{Api, Fault, No, Page, Reach, Said, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::net::IpAddr;
 
 pub const PROVIDER: Provider = Provider {
@@ -136,12 +136,12 @@ fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<
     let mut all = Vec::new();
     for (at, change) in changes.iter().enumerate() {
         for (held, address) in change.records() {
-            let body = json!({
-                "type": change.rtype(),
-                "name": held.map_or(&change.item.name, |held| &held.name),
-                "content": address.to_string(),
-                "ttl": change.ttl_of(held).unwrap_or(NEW_TTL),
-            });
+            let body = rest::object(&mut [
+                ("type", change.rtype().into()),
+                ("name", held.map_or(&change.item.name, |held| &held.name).as_str().into()),
+                ("content", address.to_string().into()),
+                ("ttl", change.ttl_of(held).unwrap_or(NEW_TTL).into()),
+            ]);
             all.push(Sent { at, id: held.map(|held| held.id.as_str()), body });
         }
     }
@@ -165,7 +165,7 @@ fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<
             None => posts.push(body),
         }
     }
-    let mut body = json!({});
+    let mut body = rest::object(&mut []);
     for (name, list) in [("patches", patches), ("posts", posts)] {
         if !list.is_empty() {
             body[name] = Value::from(list);
@@ -221,6 +221,7 @@ fn said(status: u16, json: &Value) -> Said {
 mod tests {
     use super::fake::*;
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_token_cannot_end_its_header() {

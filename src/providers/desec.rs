@@ -4,7 +4,7 @@
 use super::rest::{Api, Fault, No, Page, Said, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Service, Zone};
 use super::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::net::IpAddr;
 
 pub const PROVIDER: Provider = Provider {
@@ -88,9 +88,11 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
 
 fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<bool>, Fault> {
     let sets = changes.iter().map(|change| {
-        let mut set = json!({
-            "subname": change.item.name, "type": change.rtype(), "records": change.addresses(),
-        });
+        let mut set = rest::object(&mut [
+            ("subname", change.item.name.as_str().into()),
+            ("type", change.rtype().into()),
+            ("records", change.addresses()),
+        ]);
         // One that stays is not sent: it may be smaller than what is taken today.
         let held = change.values.iter().find_map(|(held, _)| *held);
         if held.is_none_or(|held| held.ttl != change.ttl()) {

@@ -4,7 +4,6 @@
 use super::rest::{Api, Fault, Page, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::json;
 
 pub const PROVIDER: Provider = Provider {
     id: "digitalocean",
@@ -80,8 +79,9 @@ fn change(
     zones::each(talk, zone, changes, outcomes, |talk, zone, change| {
         let path = format!("/domains/{}/records", zone.part());
         let shown = Some("/domain_record/data");
-        zones::single(talk, change, &path, "PATCH", [shown, shown], |held, address| {
-            let mut body = json!({"type": change.rtype(), "data": address});
+        zones::single(talk, change, &path, "PATCH", [shown, shown], &|held, address| {
+            let mut body =
+                rest::object(&mut [("type", change.rtype().into()), ("data", address.into())]);
             if held.is_none() {
                 body["name"] = change.item.name.as_str().into();
             }

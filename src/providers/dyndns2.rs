@@ -70,7 +70,7 @@ fn publish(net: &mut dyn Net, account: &Account, wants: &[Want]) -> Vec<Outcome>
         batch: account.text("batch").and_then(|text| text.parse().ok()).unwrap_or(20),
         every: PROVIDER.min_interval,
         rest: REST,
-        url: &[&base, query, "hostname={names}&myip=", ip].concat(),
+        url: [&base, query, "hostname={names}&myip=", ip].concat().into(),
     };
     let shape = Shape { together, batch: service.batch, named: true };
     // The owner's URL may hold brackets, for an IPv6 literal.

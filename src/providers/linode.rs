@@ -3,7 +3,6 @@
 use super::rest::{Api, Fault, Page, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::json;
 
 pub const PROVIDER: Provider = Provider {
     id: "linode",
@@ -92,8 +91,8 @@ fn change(
     zones::each(talk, zone, changes, outcomes, |talk, zone, change| {
         let path = format!("/domains/{}/records", zone.id);
         let shown = Some("/target");
-        zones::single(talk, change, &path, "PUT", [shown, shown], |held, address| {
-            let mut body = json!({"target": address});
+        zones::single(talk, change, &path, "PUT", [shown, shown], &|held, address| {
+            let mut body = rest::object(&mut [("target", address.into())]);
             if held.is_none() {
                 body["type"] = change.rtype().into();
                 body["name"] = change.item.name.as_str().into();

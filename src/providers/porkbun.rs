@@ -4,7 +4,7 @@
 use super::rest::{Api, Fault, No, Page, Said, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub const PROVIDER: Provider = Provider {
     id: "porkbun",
@@ -77,8 +77,11 @@ fn change(
         let mut confirmed = true;
         for (held, address) in change.records() {
             let name = Naming::Relative("").name(&change.item.want.fqdn, zone);
-            let mut body =
-                json!({"name": name, "type": change.rtype(), "content": address.to_string()});
+            let mut body = rest::object(&mut [
+                ("name", name.into()),
+                ("type", change.rtype().into()),
+                ("content", address.to_string().into()),
+            ]);
             let mut path = format!("/dns/create/{}", zone.part());
             if let Some(held) = held {
                 path = format!("/dns/edit/{}/{}", zone.part(), held.id);

@@ -446,6 +446,12 @@ pub fn json(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok()
 }
 
+/// An object with these fields. (`json!` writes each field's code out where it stands.)
+pub fn object(fields: &mut [(&str, Value)]) -> Value {
+    let fields = fields.iter_mut().map(|(name, value)| (name.to_string(), value.take()));
+    Value::Object(fields.collect())
+}
+
 /// A number, also one in quotes.
 pub fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())

@@ -3,7 +3,6 @@
 use super::rest::{Api, Fault, Page, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::json;
 
 pub const PROVIDER: Provider = Provider {
     id: "vultr",
@@ -75,8 +74,8 @@ fn change(
         let path = format!("/domains/{}/records", zone.part());
         // 204 to a PATCH: there is nothing to compare.
         let shown = [None, Some("/record/data")];
-        zones::single(talk, change, &path, "PATCH", shown, |held, address| {
-            let mut body = json!({"data": address});
+        zones::single(talk, change, &path, "PATCH", shown, &|held, address| {
+            let mut body = rest::object(&mut [("data", address.into())]);
             if held.is_none() {
                 body["type"] = change.rtype().into();
                 body["name"] = change.item.name.as_str().into();

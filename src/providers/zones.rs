@@ -343,7 +343,7 @@ pub fn read_either(
     talk: &mut Talk<'_>,
     items: &[Item<'_>],
     all: String,
-    one: impl Fn(&Item<'_>) -> String,
+    one: &dyn Fn(&Item<'_>) -> String,
     read: fn(&Value) -> Option<Vec<Held>>,
 ) -> Result<Vec<Held>, Fault> {
     let mut found = Vec::new();
@@ -515,7 +515,7 @@ pub fn single(
     path: &str,
     update: &'static str,
     shown: [Option<&str>; 2],
-    body: impl Fn(Option<&Held>, &str) -> Value,
+    body: &dyn Fn(Option<&Held>, &str) -> Value,
 ) -> Result<bool, Fault> {
     let mut confirmed = true;
     for (held, address) in change.records() {

@@ -117,8 +117,9 @@ pub fn timeout(left: Option<Duration>) -> PollTimeout {
     match left {
         None => PollTimeout::NONE,
         Some(left) => {
-            let millis = left.as_nanos().div_ceil(1_000_000);
-            PollTimeout::try_from(millis.min(i32::MAX as u128) as i32).unwrap_or(PollTimeout::MAX)
+            let more = left.subsec_nanos().div_ceil(1_000_000);
+            let millis = left.as_secs().saturating_mul(1000).saturating_add(more.into());
+            PollTimeout::try_from(millis.min(i32::MAX as u64) as i32).unwrap_or(PollTimeout::MAX)
         }
     }
 }
