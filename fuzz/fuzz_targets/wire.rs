@@ -7,13 +7,13 @@ use libfuzzer_sys::fuzz_target;
 use reachd::journal::Journal;
 use reachd::lookup::http::read_answer;
 use reachd::model::name::Family;
-use reachd::parse::netifd;
+use reachd::parse::{leases, netifd};
 use reachd::wire::{der, dns, rtnetlink, ubus};
 use std::time::Duration;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 6 {
+    match which % 7 {
         0 => {
             // A message is at least 16 bytes, so their number is bounded.
             let messages: Vec<_> = rtnetlink::messages(bytes).collect();
@@ -21,6 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
             for message in &messages {
                 let _ = (rtnetlink::address(message), rtnetlink::route_device(message));
                 let _ = (rtnetlink::error(message), rtnetlink::is_news(message));
+                let _ = rtnetlink::neighbour(message);
             }
         }
         1 => {
@@ -34,9 +35,9 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = der::names(bytes);
         }
         3 => {
-            if let Some(dump) = ubus::read(bytes).and_then(|message| message.data())
-                && let Ok(interfaces) = netifd::interfaces(&dump)
-            {
+            let Some(dump) = ubus::read(bytes).and_then(|message| message.data()) else { return };
+            let _ = leases::ubus(&dump);
+            if let Ok(interfaces) = netifd::interfaces(&dump) {
                 for family in Family::BOTH {
                     let _ = netifd::wan(&interfaces, family);
                 }
@@ -48,6 +49,10 @@ fuzz_target!(|bytes: &[u8]| {
                 let text = journal.to_text("boot", now);
                 assert_eq!(Journal::from_text(text.as_bytes(), "boot", now).as_ref(), Ok(&journal));
             }
+        }
+        5 => {
+            // A lease is a line of some bytes, so their number is bounded.
+            assert!(leases::file(bytes).len() <= bytes.len() / 8 + 1);
         }
         _ => {
             for family in Family::BOTH {
