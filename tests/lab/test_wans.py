@@ -5,7 +5,8 @@ import os
 import socket
 import time
 
-from house import BIND6, ZONE, Failed, need, section
+from house import BIND6, OUTSIDE, ZONE, Failed, need, section
+from servers import Lookups
 
 A, A2 = "203.0.113.5", "203.0.113.6"
 B, B2 = "198.51.100.5", "198.51.100.6"
@@ -232,3 +233,45 @@ def test_ipv6_routes_by_source(house):
         if code != 0 or sources(house) != {f"2001:db8:{prefix}::10"}:
             raise Failed(f"{device}: exit code {code}, from {sources(house)}")
         house.by_hand("update delete home.example.test A")
+
+
+def shared(house):
+    """The second ISP has many customers behind one address; the first WAN is the default."""
+    second = Second(house)
+    house.share_line()
+    house.isp.ip("address delete 100.64.0.1/10 dev cust0", "address add 100.64.0.1/10 dev cust1")
+    house.nl.address(house.index, f"{A}/24")
+    house.nl.address(second.index, "100.64.0.9/10")
+    defaults(house, wan0=10)
+    house.rtr.ip("route add default via 100.64.0.1 dev wanb0 metric 20")
+    return second
+
+
+def outside(house, lookups):
+    b = {"fqdn": SECOND, "account": "lab", "family": ["ipv4"], "wan": "wanb0",
+         "shared_line": "outside"}
+    return house.config(wan="wan0", extra=section("name", "b", b) + lookups.section())
+
+
+def test_lookups_leave_by_their_wan(house):
+    """Asked by the first WAN, the outside would tell the first WAN's address."""
+    shared(house)
+    lookups = Lookups(house)
+    house.daemon(outside(house, lookups))
+    house.follows(A=A)
+    house.follows(name=SECOND, A=OUTSIDE, within=5)
+
+
+def test_lookups_fail_closed(house):
+    """The second WAN leads nowhere: nobody is asked by the first one instead."""
+    shared(house)
+    house.rtr.ip("route delete default via 100.64.0.1 dev wanb0 metric 20")
+    lookups = Lookups(house)
+    daemon = house.daemon(outside(house, lookups))
+    house.follows(A=A)
+    daemon.says(r"b\.example\.test A stays as it is", within=45)
+    if lookups.asked() or house.holds(name=SECOND):
+        raise Failed(f"{lookups.asked()} answers, BIND holds {house.holds(name=SECOND)}")
+
+
+test_lookups_fail_closed.seconds = 25
