@@ -161,10 +161,19 @@ impl Agent {
             let mut save = |sys: &mut dyn Sys, journal: &Journal| {
                 write(sys, config, journal, copied, unwritable);
             };
-            if act::ask_outside(sys, config, journal, &view, &decisions, &mut save) {
-                decisions = decide(&view, journal, config, sys.now());
-            }
             happened = act::publish(sys, config, journal, &decisions, &mut save);
+            // The outside last: a WAN that leads nowhere must not hold up the names of another.
+            if act::ask_outside(sys, config, journal, &view, &decisions, &mut save) {
+                let learnt = decide(&view, journal, config, sys.now());
+                let mut fresh = Vec::new();
+                for (decision, now) in decisions.iter_mut().zip(learnt) {
+                    if matches!(decision.step, Step::Ask(_)) {
+                        *decision = now;
+                        fresh.push(decision.clone());
+                    }
+                }
+                happened.extend(act::publish(sys, config, journal, &fresh, &mut save));
+            }
             tell_again = hooks::tell(sys, config, journal, &mut save);
         }
         self.tell(&decisions, &happened);

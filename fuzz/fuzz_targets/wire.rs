@@ -7,14 +7,14 @@ use libfuzzer_sys::fuzz_target;
 use reachd::journal::Journal;
 use reachd::lookup::http::read_answer;
 use reachd::model::name::Family;
-use reachd::parse::netifd;
-use reachd::wire::{der, dns, igd, natpmp, rtnetlink, stun, ubus, xml};
+use reachd::parse::{leases, netifd};
+use reachd::wire::{der, description, dns, igd, natpmp, rtnetlink, stun, ubus, xml};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 10 {
+    match which % 12 {
         0 => {
             // A message is at least 16 bytes, so their number is bounded.
             let messages: Vec<_> = rtnetlink::messages(bytes).collect();
@@ -22,6 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
             for message in &messages {
                 let _ = (rtnetlink::address(message), rtnetlink::route_device(message));
                 let _ = (rtnetlink::error(message), rtnetlink::is_news(message));
+                let _ = rtnetlink::neighbour(message);
             }
         }
         1 => {
@@ -35,9 +36,9 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = der::names(bytes);
         }
         3 => {
-            if let Some(dump) = ubus::read(bytes).and_then(|message| message.data())
-                && let Ok(interfaces) = netifd::interfaces(&dump)
-            {
+            let Some(dump) = ubus::read(bytes).and_then(|message| message.data()) else { return };
+            let _ = leases::ubus(&dump);
+            if let Ok(interfaces) = netifd::interfaces(&dump) {
                 for family in Family::BOTH {
                     let _ = netifd::wan(&interfaces, family);
                 }
@@ -64,7 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
         7 => {
             let gateway = Ipv4Addr::new(192, 168, 77, 1);
             let url = "http://192.168.77.1:5431/rootDesc.xml";
-            let _ = (xml::elements(bytes), igd::answer(bytes));
+            let _ = (description::elements(bytes), igd::answer(bytes));
             if let Some(url) = igd::location(bytes) {
                 let _ = igd::is_at(url, gateway);
             }
@@ -76,6 +77,13 @@ fuzz_target!(|bytes: &[u8]| {
             for kind in [dns::Kind::Text, dns::Kind::ChaosText, dns::Kind::Address(Family::Ipv4)] {
                 let _ = dns::told(bytes, kind);
             }
+        }
+        9 => {
+            let _ = xml::read(bytes);
+        }
+        10 => {
+            // A lease is a line of some bytes, so their number is bounded.
+            assert!(leases::file(bytes).len() <= bytes.len() / 8 + 1);
         }
         _ => {
             for family in Family::BOTH {

@@ -1,6 +1,9 @@
 //! TCP and UDP sockets that never block: every wait ends at the call's deadline or on TERM/INT.
 
+use super::netlink;
 use super::signals::{Waited, wait};
+use crate::model::address::class;
+use crate::model::wan::Address;
 use crate::world::{NetError, NetErrorKind};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -13,6 +16,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
+
+/// Where mwan3 notes the bits of its marks while it runs: `0x3f00`.
+const MWAN3_MASK: &str = "/var/run/mwan3/mmx_mask";
 
 pub fn error(kind: NetErrorKind, text: String) -> NetError {
     NetError { kind, text, sent: false }
@@ -81,14 +87,51 @@ pub fn udp(
 }
 
 fn open(kind: SockType, to: SocketAddr, device: Option<&str>) -> Result<OwnedFd, NetError> {
+    let fd = bound(kind, to, device)?;
+    let Some(device) = device.filter(|_| to.is_ipv6()) else { return Ok(fd) };
+    // The kernel looks for a source address on all devices, and then for a way from there. Where
+    // the ways depend on the source (netifd's IPv6 routes, policy tables) it may miss the only
+    // one. Nothing is sent by this.
+    let trial = bound(SockType::Datagram, to, Some(device))?;
+    if connect(trial.as_raw_fd(), &SockaddrStorage::from(to)) == Err(Errno::ENETUNREACH)
+        && let Some(source) = source(device)
+    {
+        let _ = bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(source, 0)));
+    }
+    Ok(fd)
+}
+
+/// An IPv6 address of the device that a conversation can begin from.
+fn source(device: &str) -> Option<IpAddr> {
+    const UNFIT: u32 = Address::DADFAILED | Address::DEPRECATED | Address::TENTATIVE;
+    let links = netlink::links().ok()?;
+    let addresses = links.into_iter().find(|link| link.name == device)?.addresses;
+    let fit = |address: &Address| address.ip.is_ipv6() && !address.has(UNFIT);
+    let fit = addresses.into_iter().filter(fit).map(|address| address.ip);
+    fit.min_by_key(|ip| (!class(*ip).global, !class(*ip).kind.fits_a_record()))
+}
+
+fn bound(kind: SockType, to: SocketAddr, device: Option<&str>) -> Result<OwnedFd, NetError> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let fd = socket(family, kind, flags, None).map_err(|errno| unreachable(errno, None))?;
     if let Some(device) = device {
         setsockopt(&fd, sockopt::BindToDevice, &OsString::from(device))
             .map_err(|errno| unbound(errno, device))?;
+        if let Some(mark) = hands_off() {
+            // Without CAP_NET_ADMIN it stays as it is: then mwan3 may send it astray, and the
+            // device, being bound, refuses.
+            let _ = setsockopt(&fd, sockopt::Mark, &mark);
+        }
     }
     Ok(fd)
+}
+
+/// mwan3 marks what has no mark yet for the WAN of its choice. What carries its whole mask it leaves
+/// alone, and that is what a socket needs that is bound to another one. `None`: there is no mwan3.
+fn hands_off() -> Option<u32> {
+    let mask = std::fs::read_to_string(MWAN3_MASK).ok()?;
+    u32::from_str_radix(mask.trim().trim_start_matches("0x"), 16).ok()
 }
 
 fn unbound(errno: Errno, device: &str) -> NetError {

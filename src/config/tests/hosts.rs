@@ -57,3 +57,11 @@ fn hosts_of_the_lan() {
            follows the router itself"],
     );
 }
+
+#[test]
+fn the_example_is_fine() {
+    let config = good(include_str!("../../../examples/hosts"));
+    let hosts: Vec<String> =
+        config.names.iter().flat_map(|name| &name.hosts).map(Host::to_string).collect();
+    assert_eq!(hosts, ["::10", "02:00:5e:10:00:01", "web1", "web2"]);
+}
