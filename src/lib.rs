@@ -84,6 +84,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod act;
 pub mod agent;
 pub mod choose;

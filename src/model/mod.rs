@@ -7,6 +7,7 @@ pub mod known;
 pub mod line;
 pub mod name;
 pub mod outcome;
+pub mod ruleset;
 pub mod secret;
 pub mod utc;
 pub mod wan;
