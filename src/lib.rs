@@ -87,6 +87,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod act;
 pub mod agent;
 pub mod choose;

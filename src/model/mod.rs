@@ -10,6 +10,7 @@ pub mod line;
 pub mod map;
 pub mod name;
 pub mod outcome;
+pub mod ruleset;
 pub mod secret;
 pub mod utc;
 pub mod wan;

@@ -2,4 +2,5 @@
 
 pub mod leases;
 pub mod netifd;
+pub mod nft;
 pub mod uci;
