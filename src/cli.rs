@@ -15,14 +15,17 @@ Commands:
                       failed for good and checks what was confirmed before
   once --dry-run      send and write nothing; show the requests instead, with
                       their secrets replaced
-  why [NAME]          look and tell what would be done, and why; changes nothing
+  why [NAME] [--json] look and tell what would be done, and why; changes nothing
   status [--json]     what was published, what failed, when it is tried again
-  check-config [FILE] read the config and tell what is wrong with it
+  clock               tell the daemon that the clock was set (for hotplug.d/ntp)
+  check-config [FILE] read the config and tell what is wrong with it; --json:
+                      with its sections, without their secrets
   report [--root DIR] every port forward: can the Internet get in, should it,
                       and what to do; --format text, json, html, sarif or
                       prometheus; -v shows notes; DIR stands for a router
   explain [ID]        what a finding of the report means; without ID, all ids
-  providers [ID]      the DNS services reachd speaks, or one with its options
+  providers [ID]      the DNS services reachd speaks, or one with its options;
+                      --json: for a form
   import-ddns [FILE]  print a config made from that of ddns-scripts (default
                       /etc/config/ddns); it holds the secrets of that one
 
@@ -33,7 +36,9 @@ Options:
   -h, --help
 
 Signals to `run`: HUP reads the config again and tries once more what failed for
-good; USR1 looks now and checks at the provider; TERM and INT end it.
+good; USR1 looks now and checks at the provider; USR2 says that the clock was
+set (the kernel says so, too); WINCH looks now, as if a network had changed;
+TERM and INT end it.
 
 Exit codes: 0 fine, 1 something is wrong, 2 usage or config, 3 could not look.
 Of report: 0 fine, 1 somebody meant to get in cannot, 2 something is open that
@@ -49,10 +54,11 @@ const DDNS_CONFIG: &str = "/etc/config/ddns";
 pub enum Command {
     Run,
     Once { again: bool, dry: bool },
-    Why { name: Option<String> },
+    Why { name: Option<String>, json: bool },
     Status { json: bool },
-    CheckConfig,
-    Providers { id: Option<String> },
+    Clock,
+    CheckConfig { json: bool },
+    Providers { id: Option<String>, json: bool },
     ImportDdns { file: String },
     Report(Report),
     Explain { id: Option<String> },
@@ -148,13 +154,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     let command = match &word[..] {
         "run" => Command::Run,
         "once" => Command::Once { again, dry },
-        "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()) },
+        "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()), json },
         "status" => Command::Status { json },
+        "clock" => Command::Clock,
         "check-config" => {
             config = argument.or(config);
-            Command::CheckConfig
+            Command::CheckConfig { json }
         }
-        "providers" => Command::Providers { id: argument },
+        "providers" => Command::Providers { id: argument, json },
         "import-ddns" => {
             Command::ImportDdns { file: argument.unwrap_or_else(|| DDNS_CONFIG.into()) }
         }
@@ -168,8 +175,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         "help" => Command::Help,
         _ => return Err(format!("there is no command '{word}'; see reachd --help")),
     };
-    if json && !matches!(command, Command::Status { .. } | Command::Report(_)) {
-        return Err(format!("--json goes with status and report, not with {word}"));
+    let facts = matches!(&word[..], "status" | "why" | "check-config" | "providers" | "report");
+    if json && !facts {
+        return Err(format!("--json goes with what tells facts, not with {word}"));
     }
     if let Some(option) = for_report.filter(|_| !matches!(command, Command::Report(_))) {
         return Err(format!("{option} goes with report, not with {word}"));
@@ -225,7 +233,7 @@ mod tests {
             ("fly", "no command 'fly'"),
             ("run now", "one word too many"),
             ("why a b", "one word too many"),
-            ("once --json", "goes with status"),
+            ("once --json", "goes with what tells facts"),
             ("once --root x", "--root goes with report"),
             ("report --format pdf", "text, json, html"),
             ("report --fail-on bad", "info, low"),
@@ -247,6 +255,7 @@ mod tests {
             "once",
             "why",
             "status",
+            "clock",
             "check-config",
             "providers",
             "import-ddns",

@@ -5,12 +5,13 @@ use reachd::agent::{Agent, Round};
 use reachd::checks;
 use reachd::cli::{self, Command, Typed};
 use reachd::collect::{Place, collect};
-use reachd::config;
-use reachd::decide::Step;
+use reachd::config::{self, Complaint};
+use reachd::decide::{self, Step};
 use reachd::model::config::Config;
 use reachd::model::known::Known;
+use reachd::model::utc::{RELEASED, utc};
 use reachd::providers;
-use reachd::render::{json, report_html, report_json, report_text, text};
+use reachd::render::{answers, json, report_html, report_json, report_text, text};
 use reachd::report::judge;
 use reachd::sys::{self, World};
 use reachd::world::{Event, Net, Sys};
@@ -40,8 +41,10 @@ fn command(typed: Typed) -> u8 {
     match typed.command {
         Command::Help => print(cli::HELP),
         Command::Version => print(concat!("reachd ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Providers { id: None } => print(&text::providers()),
-        Command::Providers { id: Some(id) } => match providers::find(&id) {
+        Command::Providers { id: None, json: false } => print(&text::providers()),
+        Command::Providers { id: None, json: true } => print(&answers::providers(providers::all())),
+        Command::Providers { id: Some(id), json } => match providers::find(&id) {
+            Some(provider) if json => print(&answers::providers(std::slice::from_ref(provider))),
             Some(provider) => print(&text::provider(provider)),
             None => {
                 eprintln!("reachd: there is no provider '{id}'; see reachd providers");
@@ -49,7 +52,8 @@ fn command(typed: Typed) -> u8 {
             }
         },
         Command::ImportDdns { file } => import(&file),
-        Command::CheckConfig => {
+        Command::CheckConfig { json: true } => inspect(&typed.config),
+        Command::CheckConfig { json: false } => {
             let mut world = World::new();
             match load(&mut world, &typed.config) {
                 Some(config) => print(&format!(
@@ -70,6 +74,7 @@ fn command(typed: Typed) -> u8 {
                 USAGE
             }
         },
+        Command::Clock => clock(&typed.config),
         Command::Run => run(&typed),
         Command::Once { .. } | Command::Why { .. } | Command::Status { .. } => look(typed),
     }
@@ -89,9 +94,10 @@ fn look(typed: Typed) -> u8 {
     match typed.command {
         Command::Status { json: false } => print(&text::status(&agent, world.now())),
         Command::Status { json: true } => print(&json::status(&agent, world.now())),
-        Command::Why { name } => {
+        Command::Why { name, json } => {
             let round = agent.round(&mut world, false);
-            print(&text::round(&agent.config, &round, world.now(), name.as_deref()));
+            let show = if json { answers::why } else { text::round };
+            print(&show(&agent.config, &round, world.now(), name.as_deref()));
             if all_blind(&round) { BLIND } else { FINE }
         }
         command => {
@@ -156,8 +162,14 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
         _ => config.to_string(),
     };
     let absent = config.ends_with(cli::DEFAULT_CONFIG) && world.file_mode(&config).is_none();
-    let config =
-        if absent { Some(config::none()) } else { read_config(&mut world, &config, false) };
+    let config = match absent {
+        true => Some(config::none()),
+        false => read(&mut world, &config).and_then(|(_, config, complaints)| {
+            let errors = complaints.iter().filter(|c| c.severity == config::Severity::Error);
+            errors.for_each(|complaint| eprintln!("{complaint}"));
+            config
+        }),
+    };
     let Some(config) = config else { return REPORT_USAGE };
     let mut place = Place { sys: &mut world, root: wanted.root.as_deref() };
     let snapshot = collect(&mut place);
@@ -173,6 +185,33 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
         _ => report_text::text(&report, started, all, world.colour()),
     });
     code
+}
+
+/// `clock`: what it shows, and a word to the daemons of this config.
+fn clock(config: &str) -> u8 {
+    let now = World::new().wall_clock();
+    match now < RELEASED {
+        true => print(&format!("{}\n", decide::unset(now))),
+        false => print(&format!("the clock shows {}\n", utc(now))),
+    };
+    let mut told = false;
+    for (pid, words) in sys::process::others() {
+        let Ok(Typed { command: Command::Run, config: theirs, .. }) = cli::parse(words) else {
+            continue;
+        };
+        if theirs != config {
+            continue;
+        }
+        match sys::process::tell_clock(pid) {
+            Ok(()) => told = true,
+            Err(why) => eprintln!("reachd: could not tell process {pid}: {why}"),
+        }
+    }
+    if told {
+        return FINE;
+    }
+    eprintln!("reachd: no daemon was told: none runs with the config {config}");
+    WRONG
 }
 
 /// The daemon.
@@ -222,12 +261,26 @@ fn run(typed: &Typed) -> u8 {
     FINE
 }
 
-/// Reads the config and tells what is wrong with it; `None` if it can't be used.
-fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
-    read_config(sys, path, true)
+/// `check-config --json`.
+fn inspect(path: &str) -> u8 {
+    let mut world = World::new();
+    let Some((bytes, config, complaints)) = read(&mut world, path) else { return USAGE };
+    print(&answers::config(&bytes, &complaints, config.is_some()));
+    if config.is_some() { FINE } else { USAGE }
 }
 
-fn read_config(sys: &mut dyn Sys, path: &str, warn: bool) -> Option<Config> {
+/// Reads the config and tells what is wrong with it; `None` if it can't be used.
+fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
+    let (_, config, complaints) = read(sys, path)?;
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    config
+}
+
+/// The file, the config if it can be used, and what is wrong with it. `None`: there is no file,
+/// which was told.
+fn read(sys: &mut dyn Sys, path: &str) -> Option<(Vec<u8>, Option<Config>, Vec<Complaint>)> {
     let bytes = match sys.read_file(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
@@ -247,10 +300,7 @@ fn read_config(sys: &mut dyn Sys, path: &str, warn: bool) -> Option<Config> {
             None => Err("there is no such file".into()),
         }
     });
-    for complaint in complaints.iter().filter(|c| warn || c.severity == config::Severity::Error) {
-        eprintln!("{complaint}");
-    }
-    config
+    Some((bytes, config, complaints))
 }
 
 /// The exit code of `once`: each name must be right in one family, and nothing must have failed.
@@ -259,10 +309,9 @@ fn verdict(config: &Config, round: &Round) -> u8 {
         return BLIND;
     }
     let failed = round.happened.iter().any(|happened| !happened.outcome.is_right())
-        || round
-            .decisions
-            .iter()
-            .any(|decision| matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_)));
+        || round.decisions.iter().any(|decision| {
+            matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_) | Step::Clock(_))
+        });
     let right = |name: usize| {
         round.happened.iter().any(|happened| happened.name == name && happened.outcome.is_right())
             || round

@@ -28,6 +28,7 @@ pub(super) fn defaults() -> Config {
         accounts: Vec::new(),
         names: Vec::new(),
         accepts: Vec::new(),
+        hooks: Vec::new(),
     }
 }
 

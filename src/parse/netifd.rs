@@ -1,8 +1,11 @@
 //! netifd's `network.interface dump` (OpenWrt): which logical network has which device and which
 //! default route. What this version does not need of it is not read.
 
+use crate::model::address::Prefix;
 use crate::model::name::Family;
+use crate::model::wan::Address;
 use serde_json::Value;
+use std::time::Duration;
 
 /// One logical network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,11 @@ pub struct Interface {
     /// Metric of its default route in the main table, per family.
     pub default_v4: Option<u64>,
     pub default_v6: Option<u64>,
+    /// Prefixes delegated over it (`ipv6-prefix`).
+    pub delegated: Vec<Prefix>,
+    /// What it was given of others' delegated prefixes (`ipv6-prefix-assignment`), with what
+    /// remained of their lifetimes at the time of the dump.
+    pub assigned: Vec<Address>,
 }
 
 impl Interface {
@@ -52,6 +60,30 @@ fn interface(value: &Value) -> Option<Interface> {
         device: value.get("l3_device").and_then(Value::as_str).map(str::to_string),
         default_v4: default_route(value, "0.0.0.0"),
         default_v6: default_route(value, "::"),
+        delegated: list(value, "ipv6-prefix").filter_map(prefix).collect(),
+        assigned: list(value, "ipv6-prefix-assignment").filter_map(assigned).collect(),
+    })
+}
+
+fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn prefix(value: &Value) -> Option<Prefix> {
+    let address = value.get("address")?.as_str()?;
+    Prefix::parse(&format!("{address}/{}", value.get("mask")?.as_u64()?))
+}
+
+/// Without lifetimes it lasts for ever: the owner's own, or a unique local one.
+fn assigned(value: &Value) -> Option<Address> {
+    let prefix = prefix(value)?;
+    let seconds = |key| value.get(key).and_then(Value::as_u64).map(Duration::from_secs);
+    Some(Address {
+        ip: prefix.ip,
+        prefix_len: prefix.len,
+        flags: 0,
+        preferred: seconds("preferred"),
+        valid: seconds("valid"),
     })
 }
 
@@ -95,6 +127,31 @@ mod tests {
         assert_eq!(wan_of("multiwan")[0], some("wan wan0"), "metric 10 beats 20");
         assert_eq!(wan_of("pppoe")[0], some("wan pppoe-wan"));
         assert_eq!(wan_of("dslite")[0], some("wan4 ds-wan4"));
+    }
+
+    #[test]
+    fn prefixes_of_real_dumps() {
+        let found = |name: &str, network: &str| {
+            let found = dump(name).into_iter().find(|one| one.name == network).unwrap();
+            let delegated: Vec<_> = found.delegated.iter().map(Prefix::to_string).collect();
+            let assigned = found.assigned.iter();
+            let assigned: Vec<_> = assigned
+                .map(|a| (format!("{}/{}", a.ip, a.prefix_len), a.preferred.map(|p| p.as_secs())))
+                .collect();
+            (delegated, assigned)
+        };
+        let (delegated, assigned) = found("dhcp-dhcpv6pd", "wan6");
+        assert_eq!(
+            (&delegated[..], &assigned[..]),
+            (&["2001:db8:ca00:ff00::/56".into()][..], &[][..])
+        );
+        let (delegated, assigned) = found("dhcp-dhcpv6pd", "lan");
+        assert!(delegated.is_empty());
+        let ula = ("fd2c:6b1e:77a0::/60".to_string(), None);
+        assert_eq!(assigned, [("2001:db8:ca00:ff00::/60".into(), Some(1793)), ula.clone()]);
+        let (_, assigned) = found("static", "lan");
+        assert_eq!(assigned, [("2001:db8:cafe::/60".into(), None), ula]);
+        assert_eq!(found("pppoe", "wan").0, [""; 0]);
     }
 
     #[test]
