@@ -90,6 +90,7 @@
 pub mod acl;
 pub mod act;
 pub mod agent;
+pub mod bundle;
 pub mod checks;
 pub mod choose;
 pub mod cli;
