@@ -129,7 +129,7 @@ fn compare(recorded: &Value, tally: &mut Tally) {
                 tally.wrong.push(format!(
                     "ruleset {}: {packet:?}\n  kernel {kernel:?}\n  alone {alone:?}\n  among {among:?}\n  {:?}",
                     case["seed"],
-                    single.doubts
+                    single.ends.iter().map(|e| (e.by, e.hook)).collect::<Vec<_>>()
                 ));
             }
         }

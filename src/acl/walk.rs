@@ -138,6 +138,9 @@ pub struct Hit {
     pub trail: u32,
     /// Base chain of it: table and chain.
     pub base: (u32, u32),
+    pub hook: &'static str,
+    /// Where it was to go out: a place in [`World::routes`].
+    pub out_device: Option<u32>,
     pub piece: Frag,
 }
 
@@ -201,7 +204,7 @@ impl Frag {
 pub fn ask(world: World, question: &Question, caps: Caps) -> Result<Answer, TooComplex> {
     let mut walker = Walker::new(world, question.device, question.family, question.calm, caps);
     walker.ask(&question.spaces)?;
-    Ok(walker.answer())
+    Ok(walker.answer)
 }
 
 /// The protocols by what their ports are: none, ports, or ICMP's type and code.
@@ -250,12 +253,25 @@ pub struct Walker<'a> {
     pub tracked: bool,
     base: (u32, u32),
     in_nat: bool,
-    answer: Answer,
+    pub answer: Answer,
     took: Vec<By>,
     /// Left out of the walk, to see what changes.
     pub skip: Option<RuleId>,
-    /// Kept only if somebody wants to compare rules.
+    /// Kept only if somebody wants to compare rules: what they took, and where each was asked.
     pub hits: Option<Vec<Hit>>,
+    pub seen: Vec<Seen<'a>>,
+}
+
+/// A rule that packets came to, or would have if none had been taken before.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub rule: RuleId,
+    /// How many hits there were before it.
+    pub after: usize,
+    pub base: (u32, u32),
+    pub hook: &'static str,
+    pub tracked: bool,
+    pub out_device: Option<&'a str>,
 }
 
 /// Jumps deeper than the kernel allows are not followed.
@@ -293,14 +309,12 @@ impl<'a> Walker<'a> {
             took: vec![By::Nothing],
             skip: None,
             hits: None,
+            seen: vec![],
         }
     }
 
-    pub fn answer(self) -> Answer {
-        self.answer
-    }
-
-    pub fn ask(&mut self, spaces: &[Space]) -> Result<(), TooComplex> {
+    /// The spaces as pieces to begin with: with ports only where there are ports.
+    pub fn begin(&self, spaces: &[Space]) -> Vec<Frag> {
         let highest = if self.family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX };
         let mut frags = Vec::new();
         for sort in sorts(self.family) {
@@ -315,6 +329,11 @@ impl<'a> Walker<'a> {
                 took: 0,
             }));
         }
+        frags
+    }
+
+    pub fn ask(&mut self, spaces: &[Space]) -> Result<(), TooComplex> {
+        let mut frags = self.begin(spaces);
         if self.world.rules.cut {
             let doubt = self.doubt(None, "part of the ruleset could not be read");
             frags.iter_mut().for_each(|frag| frag.doubt = doubt);
@@ -492,11 +511,20 @@ impl<'a> Walker<'a> {
         };
         let mut frags = frags;
         for (at, rule) in found.rules.iter().enumerate() {
-            if frags.is_empty() {
+            let id = RuleId { table, chain, rule: at as u32 };
+            if let Some(hits) = &self.hits {
+                self.seen.push(Seen {
+                    rule: id,
+                    after: hits.len(),
+                    base: self.base,
+                    hook: self.hook,
+                    tracked: self.tracked,
+                    out_device: self.out_device,
+                });
+            } else if frags.is_empty() {
                 break;
             }
-            let id = RuleId { table, chain, rule: at as u32 };
-            if self.skip == Some(id) {
+            if self.skip == Some(id) || frags.is_empty() {
                 continue;
             }
             self.alive(frags.len() + left.accepted.len() + left.through.len())?;
@@ -627,8 +655,18 @@ impl<'a> Walker<'a> {
             frags.push(frag);
         }
         if let Some(hits) = &mut self.hits {
-            let base = self.base;
-            hits.extend(frags.iter().map(|piece| Hit { rule: id, trail, base, piece: *piece }));
+            let (base, hook) = (self.base, self.hook);
+            let routes = self.world.routes;
+            let out = self.out_device.and_then(|out| routes.iter().position(|r| r.device == out));
+            let out_device = out.and_then(|place| u32::try_from(place).ok());
+            hits.extend(frags.iter().map(|piece| Hit {
+                rule: id,
+                trail,
+                base,
+                hook,
+                out_device,
+                piece: *piece,
+            }));
         }
         let by = By::Rule(id, trail);
         // What was not matched after all goes on too; what comes back from a jump is that already.
