@@ -14,7 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["act"],
     &["observe", "decide"],
     &["config", "choose", "journal", "dry"],
-    &["providers", "lookup"],
+    &["providers", "lookup", "acl"],
     &["sys"],
     &["parse", "wire", "world"],
     &["model"],

@@ -109,6 +109,7 @@ pub fn judge(
 pub struct Opening {
     /// As they come in.
     pub spaces: Vec<Space>,
+    /// Gets in if [`Opening::sure`]; otherwise only one to try.
     pub witness: Packet,
     /// A place in [`Answer::ends`]: the first of them.
     pub end: usize,
@@ -167,7 +168,7 @@ pub struct Broad {
     pub hosts: bool,
 }
 
-/// What is let in from (nearly) anywhere to many ports, or to many hosts at once.
+/// What is surely let in from (nearly) anywhere to many ports, or to many hosts at once.
 pub fn broad(answer: &Answer) -> Vec<Broad> {
     let half = if answer.family == Family::Ipv4 { 1 << 31 } else { 1u128 << 127 };
     let judged = answer.ends.iter().enumerate().filter_map(|(place, end)| {
@@ -176,7 +177,11 @@ pub fn broad(answer: &Answer) -> Vec<Broad> {
         let ports = matches!(end.asked.protocol, (6, 6) | (17, 17))
             && end.asked.dest_port.1 - end.asked.dest_port.0 > MANY_PORTS;
         let hosts = matches!(end.fate, Fate::Forwarded(_)) && end.now.dest.0 != end.now.dest.1;
-        (let_in && anybody && (ports || hosts)).then_some(Broad { end: place, ports, hosts })
+        (let_in && end.doubt == 0 && anybody && (ports || hosts)).then_some(Broad {
+            end: place,
+            ports,
+            hosts,
+        })
     });
     judged.collect()
 }

@@ -335,8 +335,12 @@ impl<'a> Walker<'a> {
     pub fn ask(&mut self, spaces: &[Space]) -> Result<(), TooComplex> {
         let mut frags = self.begin(spaces);
         if self.world.rules.cut {
-            let doubt = self.doubt(None, "part of the ruleset could not be read");
-            frags.iter_mut().for_each(|frag| frag.doubt = doubt);
+            let why = "part of the ruleset could not be read";
+            let doubt = self.doubt(None, why);
+            for frag in &mut frags {
+                frag.doubt = doubt;
+                self.end(frag, Fate::Unknown(why.to_string()), By::Nothing);
+            }
         }
         let frags = self.unseen(frags);
         let frags = self.hook("prerouting", frags)?;
