@@ -91,13 +91,14 @@ pub fn judge<'a>(
             });
         }
     }
-    let mut judge = Judge { world, caps, work: 0, found: Vec::new() };
+    let mut judge = Judge { world, caps, work: 0, living: BTreeSet::new(), found: Vec::new() };
     let mut alive = BTreeMap::new();
     for (at, trace) in traces.iter().enumerate() {
         for hit in &trace.hits {
             alive.entry(hit.rule).or_insert_with(Vec::new).push((at, hit));
         }
     }
+    judge.living = alive.keys().copied().collect();
     for id in all(world.rules) {
         let Some((.., rule)) = id.find(world.rules) else { continue };
         // A rule that decides nothing takes nothing from anybody.
@@ -129,6 +130,8 @@ struct Judge<'a> {
     world: World<'a>,
     caps: Caps,
     work: u64,
+    /// Rules that take something.
+    living: BTreeSet<RuleId>,
     found: Vec<Finding>,
 }
 
@@ -191,6 +194,18 @@ impl<'a> Judge<'a> {
 
     /// A rule that took nothing in any walk.
     fn dead(&mut self, id: RuleId, rule: &'a Rule, traces: &[Trace<'a>]) -> Result<(), TooComplex> {
+        // All packets here are new ones: what looks at connections is not for them alone.
+        let looks = |field: &Field| {
+            rule.exprs.iter().any(|expr| match expr {
+                Expr::Match(Match { key, .. }) | Expr::Choose { key, .. } => {
+                    key.iter().any(|part| part.field == *field)
+                }
+                _ => false,
+            })
+        };
+        if looks(&Field::CtState) || looks(&Field::CtStatus) {
+            return Ok(());
+        }
         let (mut asked, mut possible, mut exact) = (false, false, true);
         let mut takers: Vec<(RuleId, Option<u32>, f64)> = Vec::new();
         let mut outside = false;
@@ -304,7 +319,10 @@ impl<'a> Judge<'a> {
         if !settles || doubted || hits.len() > PIECES {
             return Ok(());
         }
-        if let Some(blockers) = self.same_without(id, own, hits, traces)? {
+        // Of two that are alike the later is told of, not both.
+        let without = self.same_without(id, own, hits, traces)?;
+        let all_live = |list: &[Blocker]| list.iter().all(|one| self.living.contains(&one.rule));
+        if let Some(blockers) = without.filter(|list| all_live(list)) {
             let witness = hits.first().map(|(_, hit)| hit.piece.now.witness());
             let finding = self.note(id, Wrong::RedundantLater);
             finding.blockers = blockers;

@@ -649,6 +649,13 @@ impl<'a> Walker<'a> {
         left: &mut Left,
         rest: &mut Vec<Frag>,
     ) -> Result<(), TooComplex> {
+        // A DNAT of the other family does nothing at all.
+        if let Action::Dnat(target) = action
+            && target.family.is_some_and(|family| family != self.family)
+        {
+            rest.extend(items.into_iter().map(|(frag, _)| frag));
+            return Ok(());
+        }
         let mut frags = Vec::with_capacity(items.len());
         let mut doubted = Vec::new();
         for (mut frag, maybe) in items {
@@ -723,10 +730,10 @@ impl<'a> Walker<'a> {
             }
             Action::Dnat(target) => {
                 for frag in frags {
-                    self.dnat(id, trail, frag, *target, left, rest);
+                    self.dnat(id, trail, frag, *target, left);
                 }
             }
-            Action::Redirect(target) => self.redirect(id, trail, frags, *target, left, rest),
+            Action::Redirect(target) => self.redirect(id, trail, frags, *target, left),
         }
         Ok(())
     }
@@ -739,7 +746,6 @@ impl<'a> Walker<'a> {
         frags: Vec<Frag>,
         target: Target,
         left: &mut Left,
-        rest: &mut Vec<Frag>,
     ) {
         let first = self
             .world
@@ -750,33 +756,21 @@ impl<'a> Walker<'a> {
             match first {
                 Some((_, ip)) => {
                     let target = Target { addr: Some((*ip, *ip)), ..target };
-                    self.dnat(id, trail, frag, target, left, rest);
+                    self.dnat(id, trail, frag, target, left);
                 }
                 None => {
                     let why = "which address the router redirects to";
                     let doubt = self.doubt(Some(id), why);
                     frag.doubt = if frag.doubt == 0 { doubt } else { frag.doubt };
                     self.end(&frag, Fate::Unknown(why.to_string()), By::Rule(id, trail));
-                    self.dnat(id, trail, frag, target, left, rest);
+                    self.dnat(id, trail, frag, target, left);
                 }
             }
         }
     }
 
     /// Gives a piece its new target. What keeps its target and port is no DNAT for `ct status`.
-    fn dnat(
-        &mut self,
-        id: RuleId,
-        trail: u32,
-        frag: Frag,
-        target: Target,
-        left: &mut Left,
-        rest: &mut Vec<Frag>,
-    ) {
-        if target.family.is_some_and(|family| family != self.family) {
-            keep(rest, frag);
-            return;
-        }
+    fn dnat(&mut self, id: RuleId, trail: u32, frag: Frag, target: Target, left: &mut Left) {
         if !self.in_nat || self.hook != "prerouting" {
             self.end(&frag, Fate::Unknown("dnat elsewhere".to_string()), By::Rule(id, trail));
             return;
