@@ -240,7 +240,7 @@ fn odd_redirects() {
     }
     assert!(house.forward(6, (81, 81), "192.168.1.99", (81, 81)).closed());
     // What takes their packets is named.
-    let found = rules::judge(house.world(), &["wan0", "br-lan"], Caps::default()).unwrap();
+    let (found, _) = rules::judge(house.world(), &["wan0", "br-lan"], Caps::default()).unwrap();
     let named = |name: &str| {
         found
             .iter()

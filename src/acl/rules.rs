@@ -9,6 +9,7 @@ use super::walk::{Caps, DNAT, Frag, Hit, RuleId, Seen, TooComplex, Walker, World
 use crate::model::name::Family;
 use crate::model::ruleset::{Action, Expr, Field, Match, Part, Rule, Ruleset};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// What is wrong with a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +70,12 @@ struct Trace<'a> {
 }
 
 /// Judges all rules that packets from these devices may come to; in the ruleset's order.
+/// The second part is whether all rules were judged: beyond the caps the rest is not.
 pub fn judge<'a>(
     world: World<'a>,
     devices: &[&'a str],
     caps: Caps,
-) -> Result<Vec<Finding>, TooComplex> {
+) -> Result<(Vec<Finding>, bool), TooComplex> {
     let mut traces = Vec::new();
     for device in devices {
         for family in Family::BOTH {
@@ -91,7 +93,14 @@ pub fn judge<'a>(
             });
         }
     }
-    let mut judge = Judge { world, caps, work: 0, living: BTreeSet::new(), found: Vec::new() };
+    let mut judge = Judge {
+        world,
+        caps,
+        work: 0,
+        living: BTreeSet::new(),
+        known: BTreeMap::new(),
+        found: Vec::new(),
+    };
     let mut alive = BTreeMap::new();
     for (at, trace) in traces.iter().enumerate() {
         for hit in &trace.hits {
@@ -105,12 +114,15 @@ pub fn judge<'a>(
         if !rule.exprs.iter().any(|expr| matches!(expr, Expr::Do(_) | Expr::Choose { .. })) {
             continue;
         }
-        match alive.get(&id) {
-            None => judge.dead(id, rule, &traces)?,
-            Some(hits) => judge.alive(id, rule, hits, &traces)?,
+        let judged = match alive.get(&id) {
+            None => judge.dead(id, rule, &traces),
+            Some(hits) => judge.alive(id, rule, hits, &traces),
+        };
+        if judged.is_err() {
+            return Ok((judge.found, false));
         }
     }
-    Ok(judge.found)
+    Ok((judge.found, true))
 }
 
 /// Rules of chains that packets can come in by.
@@ -132,6 +144,8 @@ struct Judge<'a> {
     work: u64,
     /// Rules that take something.
     living: BTreeSet<RuleId>,
+    /// What rules match that are compared with others, by trace.
+    known: BTreeMap<(usize, RuleId), Rc<[Frag]>>,
     found: Vec<Finding>,
 }
 
@@ -190,6 +204,23 @@ impl<'a> Judge<'a> {
         }
         self.spend(walker.answer.work)?;
         Ok(items.into_iter().map(|(frag, _)| frag).collect())
+    }
+
+    /// The same, kept for the next who asks.
+    fn known(
+        &mut self,
+        at: usize,
+        trace: &Trace<'a>,
+        seen: &Seen<'a>,
+        rule: &Rule,
+    ) -> Result<Rc<[Frag]>, TooComplex> {
+        let key = (at, seen.rule);
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let found: Rc<[Frag]> = self.matched(trace, seen, rule, false)?.into();
+        self.known.insert(key, found.clone());
+        Ok(found)
     }
 
     /// A rule that took nothing in any walk.
@@ -397,7 +428,7 @@ impl<'a> Judge<'a> {
         let Some((at, _)) = hits.first() else { return Ok(()) };
         let Some(trace) = traces.get(*at) else { return Ok(()) };
         let Some(seen) = trace.seen.iter().find(|seen| seen.rule == id) else { return Ok(()) };
-        let own = self.matched(trace, seen, rule, false)?;
+        let own = self.known(*at, trace, seen, rule)?;
         let (mut blockers, mut witness) = (Vec::new(), None);
         let mut earlier: Vec<RuleId> = trace
             .hits
@@ -415,7 +446,7 @@ impl<'a> Judge<'a> {
             if !settles || !self.differs(rule, other) || trace.doubts.contains(&other) {
                 continue;
             }
-            let theirs = self.matched(trace, &Seen { rule: other, ..*seen }, before, false)?;
+            let theirs = self.known(*at, trace, &Seen { rule: other, ..*seen }, before)?;
             self.spend((own.len() * theirs.len()) as u64)?;
             if own.len() > PIECES || theirs.len() > PIECES {
                 continue;

@@ -528,7 +528,11 @@ impl<'a> Walker<'a> {
             } else if frags.is_empty() {
                 break;
             }
-            if self.skip == Some(id) || frags.is_empty() {
+            // What came to the rule left out has passed those before it.
+            let skip = self.skip.is_some_and(|skip| {
+                (skip.table, skip.chain) == (table, chain) && id.rule <= skip.rule
+            });
+            if skip || frags.is_empty() {
                 continue;
             }
             self.alive(frags.len() + left.accepted.len() + left.through.len())?;
@@ -553,7 +557,14 @@ impl<'a> Walker<'a> {
         left: &mut Left,
     ) -> Result<Vec<Frag>, TooComplex> {
         let mut rest = Vec::with_capacity(frags.len());
-        let mut items: Vec<Item> = frags.into_iter().map(|frag| (frag, 0)).collect();
+        let mut items: Vec<Item> = Vec::new();
+        self.spend(frags.len())?;
+        for frag in frags {
+            match self.misses(home, &rule.exprs, &frag) {
+                true => rest.push(frag),
+                false => items.push((frag, 0)),
+            }
+        }
         for expr in &rule.exprs {
             if items.is_empty() {
                 break;
