@@ -92,7 +92,7 @@
 //! and what `reachd providers ID` shows; the exchanges must show every situation that
 //! `providers/table.rs` lists, and are then played with every fault at every request. A service that takes its update as one URL is one line in
 //! `src/providers/services.txt` and nothing else.
-
+//!
 //! # To add a check
 //!
 //! One function with its texts in the const list of its group's file in `src/checks/`, and a case

@@ -2,7 +2,7 @@
 //! the look itself, which is `collect`'s; how it is shown is `render`'s.
 
 use crate::checks::dnat::dnats;
-use crate::checks::{self, Count, Facts};
+use crate::checks::{self, Count, Facts, acl};
 use crate::model::address::{Prefix, is_global};
 use crate::model::config::Accept;
 use crate::model::finding::{
@@ -47,7 +47,16 @@ pub struct Report {
 /// Judges a snapshot. `now`: seconds since 1970, for what expires.
 pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], now: u64) -> Report {
     let (forwards, inner) = gather(&snapshot, now);
-    let facts = Facts { snapshot: &snapshot, forwards: &forwards, inner: &inner, assume_public };
+    let ways = acl::ways(&snapshot, &forwards);
+    let rules = acl::judge(&snapshot);
+    let facts = Facts {
+        snapshot: &snapshot,
+        forwards: &forwards,
+        inner: &inner,
+        assume_public,
+        ways: &ways,
+        rules: &rules,
+    };
     let (mut findings, count) = checks::run_all(&facts);
     let idle_accepts = accept(&mut findings, accepts, &utc(now));
     let verdicts = (0..forwards.len()).map(|index| verdict(&facts, index, &findings)).collect();
@@ -218,7 +227,7 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
             _ => (Reach::Partial, finding.title.to_string()),
         },
         (None, Some(flow)) => proved(flow, &mut evidence),
-        (None, None) => likely(facts, forward),
+        (None, None) => likely(facts, index, forward),
     };
     let host = match forward.target {
         Target::Host(ip) => facts.host_name(ip).map(str::to_string),
@@ -273,15 +282,19 @@ fn passive<'a>(facts: &Facts<'a>, forward: &Forward) -> Option<&'a Flow> {
 }
 
 /// Nothing is known against it: is enough known for it?
-fn likely(facts: &Facts, forward: &Forward) -> (Reach, String) {
-    let snapshot = facts.snapshot;
-    if let Known::Unknown(why) = &snapshot.live {
-        return (Reach::Unknown, format!("the live firewall could not be read: {why}"));
+fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
+    match facts.ways.get(index) {
+        Some(Known::Known(acl::Way::Open)) => {}
+        Some(Known::Known(acl::Way::Perhaps(why))) => return (Reach::Unknown, why.clone()),
+        Some(Known::Unknown(why)) => {
+            return (Reach::Unknown, format!("the live firewall could not be followed: {why}"));
+        }
+        _ => return (Reach::Unknown, "the live firewall could not be followed".into()),
     }
     if forward.v4 && !forward.v6 && !public(facts) {
         return (Reach::Unknown, "the WAN's address is not one that the Internet can reach".into());
     }
-    (Reach::Likely, "nothing stands in the way; nobody tried from outside".into())
+    (Reach::Likely, "the live firewall lets it through; nobody tried from outside".into())
 }
 
 /// A WAN has an address that the Internet can send to.
