@@ -5,6 +5,7 @@ pub mod clock;
 pub mod dns;
 pub mod events;
 pub mod files;
+pub mod hops;
 pub mod http;
 pub mod log;
 pub mod netlink;
