@@ -1,8 +1,8 @@
 //! Dates for people, without a time crate (its formatting costs tens of KB).
 
-/// The day of this version, 2026-11-24, as seconds since 1970. Part of the source, so that every
+/// The month of this version, 2026-11-01, as seconds since 1970. Part of the source, so that every
 /// build of a version has the same. A clock that shows an earlier time is wrong.
-pub const RELEASED: u64 = 1_795_478_400;
+pub const RELEASED: u64 = 1_793_491_200;
 
 /// Seconds since 1970 as `2026-11-23 10:00:00 UTC`.
 pub fn utc(seconds: u64) -> String {
@@ -37,7 +37,7 @@ mod tests {
         ] {
             assert_eq!(utc(seconds), text);
         }
-        assert_eq!(utc(RELEASED), "2026-11-24 00:00:00 UTC");
+        assert_eq!(utc(RELEASED), "2026-11-01 00:00:00 UTC");
         assert!(!utc(u64::MAX).is_empty());
     }
 }
