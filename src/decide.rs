@@ -378,6 +378,7 @@ mod tests {
                 ca_file: None,
                 allow_http: false,
             }],
+            accepts: Vec::new(),
             hooks: Vec::new(),
             names: vec![Name {
                 section: "home".into(),

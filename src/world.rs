@@ -285,6 +285,12 @@ pub trait Sys: Net {
     /// Permission bits of a file, to tell who can read a secret.
     fn file_mode(&mut self, path: &str) -> Option<u32>;
 
+    /// Runs a program by its argv, without a shell, bounded in time and output. Without an
+    /// implementation there are no programs.
+    fn run(&mut self, argv: &[&str]) -> Result<Ran, String> {
+        Err(format!("there is no {} here", argv.first().unwrap_or(&"program")))
+    }
+
     /// Something slow begins: shown to a person at a terminal, nowhere else.
     fn progress(&mut self, what: &str);
 
@@ -299,6 +305,15 @@ pub trait Sys: Net {
 
     /// Tells one boot from another (`/proc/sys/kernel/random/boot_id`); empty if unknown.
     fn boot_id(&self) -> String;
+}
+
+/// What a program printed, and how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// It said so by its exit code.
+    pub fine: bool,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
 }
 
 /// What the daemon wakes up for.

@@ -29,6 +29,7 @@ pub(super) fn defaults() -> Config {
         },
         accounts: Vec::new(),
         names: Vec::new(),
+        accepts: Vec::new(),
         hooks: Vec::new(),
     }
 }

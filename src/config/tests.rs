@@ -207,7 +207,7 @@ fn sections_complained_of() {
             "reachd:7: section 'x': config acount is not a kind of section here; did you mean \
              'account'?",
             "reachd:8: section 'y': config server is not a kind of section here; there is: \
-             reachd, lookup, account, name, hook",
+             reachd, lookup, account, name, hook, accept",
         ],
     );
     errors(

@@ -28,6 +28,19 @@ pub struct Config {
     pub names: Vec<Name>,
     /// In the file's order.
     pub hooks: Vec<Hook>,
+    /// Findings of the report that are silent for a while.
+    pub accepts: Vec<Accept>,
+}
+
+/// `config accept`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accept {
+    /// Of the check: `rule.dmz`.
+    pub id: String,
+    /// The finding's subject; `*`: any.
+    pub subject: String,
+    /// The last day, `2027-06-30`.
+    pub until: String,
 }
 
 impl Config {

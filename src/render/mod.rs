@@ -2,4 +2,7 @@
 
 pub mod answers;
 pub mod json;
+pub mod report_html;
+pub mod report_json;
+pub mod report_text;
 pub mod text;

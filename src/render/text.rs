@@ -284,7 +284,7 @@ pub fn example(provider: &Provider) -> String {
 }
 
 /// Appends `lead` and `text`, wrapped at word borders, further lines indented below the text.
-fn push(out: &mut String, lead: &str, text: &str) {
+pub(super) fn push(out: &mut String, lead: &str, text: &str) {
     let indent = lead.chars().count().min(10);
     let mut column = lead.chars().count();
     out.push_str(lead);

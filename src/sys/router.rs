@@ -1,13 +1,13 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
 use super::netlink::{self, Bell};
-use super::{World, clock, events, hops, signals};
+use super::{World, clock, events, exec, hops, signals};
 use crate::model::known::Known;
 use crate::model::lan::Mac;
 use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::wan::{Link, Route};
-use crate::world::{Event, RouteQuery, Sys};
+use crate::world::{Event, Ran, RouteQuery, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,6 +23,14 @@ impl World {
         self.steps = clock::Steps::new();
         self.ubus.follow = true;
         Ok(())
+    }
+}
+
+impl World {
+    /// stdout is a terminal whose owner did not opt out (<https://no-color.org>).
+    pub fn colour(&self) -> bool {
+        std::io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
 }
 
@@ -58,6 +66,10 @@ impl Sys for World {
 
     fn file_mode(&mut self, path: &str) -> Option<u32> {
         std::fs::metadata(path).ok().map(|meta| meta.permissions().mode() & 0o7777)
+    }
+
+    fn run(&mut self, argv: &[&str]) -> Result<Ran, String> {
+        exec::run(argv)
     }
 
     fn progress(&mut self, what: &str) {
