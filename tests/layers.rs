@@ -15,7 +15,7 @@ const ROWS: &[&[&str]] = &[
     &["observe", "decide", "checks"],
     &["host"],
     &["config", "choose", "journal", "dry"],
-    &["providers", "lookup"],
+    &["providers", "lookup", "acl"],
     &["sys"],
     &["parse", "wire", "world", "acl"],
     &["model"],
