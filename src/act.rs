@@ -5,6 +5,7 @@ use crate::decide::{self, Decision, Step};
 use crate::dry::Dry;
 use crate::journal::{Journal, Outside, RecordKey, backoff};
 use crate::lookup;
+use crate::lookup::gateway::Router;
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::name::{Family, Want};
@@ -12,7 +13,7 @@ use crate::model::outcome::Outcome;
 use crate::model::wan::WanView;
 use crate::observe;
 use crate::providers;
-use crate::world::Sys;
+use crate::world::{RouteQuery, Sys};
 use log::debug;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -113,18 +114,22 @@ fn ask(
     }
     save(sys, journal);
     sys.progress(&format!("asking which {family} address the Internet sees"));
+    let asks_router = pick.ask.iter().any(|one| one.url == lookup::GATEWAY);
+    let router = device.filter(|_| asks_router).and_then(|device| router(sys, device, family));
     let question = lookup::Question {
         family,
         device,
         ca_file: config.lookup.ca_file.as_deref(),
         allow_http: config.lookup.allow_http,
         agree: config.lookup.agree,
+        all: false,
+        router,
         assume_public: &config.assume_public,
     };
     let mut touched = Vec::new();
     let asked = lookup::ask(sys, &pick.ask, &question, &mut |url| touched.push(url.to_string()));
-    for (url, answer) in &asked.answers {
-        debug!("lookup {url}: {answer:?}");
+    for seen in &asked.answers {
+        debug!("lookup {}: {:?}", seen.service, seen.answer);
     }
     // Services that were not needed are free again; those that want a longer rest get it.
     for service in &pick.ask {
@@ -140,6 +145,15 @@ fn ask(
         Known::Known(ip) => Answer::Known(ip),
         Known::Unknown(why) => Answer::Unknown(why),
     }
+}
+
+/// The default gateway of a device, and our own address towards it.
+pub fn router(sys: &mut dyn Sys, device: &str, family: Family) -> Option<Router> {
+    let links = sys.links().ok()?;
+    let device = Some(links.iter().find(|link| link.name == device)?.index);
+    let query = RouteQuery { family, to: None, device, source: None, mark: 0 };
+    let route = sys.route(&query).ok()??;
+    Some(Router { address: route.gateway?, own: route.source? })
 }
 
 /// The records of an account that are to be published.

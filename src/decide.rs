@@ -367,6 +367,7 @@ mod tests {
                 interval: Duration::from_secs(300),
                 ca_file: None,
                 allow_http: false,
+                gateway_map: false,
             },
             accounts: vec![Account {
                 id: "mine".into(),

@@ -44,6 +44,12 @@ pub fn winner(said: &[Said], agree: usize) -> Option<IpAddr> {
     (count >= agree.max(1) && count > second).then_some(ip)
 }
 
+/// How many more operators must say what most have said, for a winner; at least 1.
+pub fn missing(said: &[Said], agree: usize) -> usize {
+    let most = votes(said).first().map_or(0, |(_, count)| *count);
+    agree.max(1).saturating_sub(most).max(1)
+}
+
 /// Whether `waiting` more operators could still bring a winner about.
 pub fn open(said: &[Said], waiting: usize, agree: usize) -> bool {
     let most = votes(said).first().map_or(0, |(_, count)| *count);

@@ -62,6 +62,9 @@ pub struct Lookup {
     pub ca_file: Option<String>,
     /// http:// services are accepted.
     pub allow_http: bool,
+    /// The router above ours may be asked for a PCP mapping, taken back at once, to learn about
+    /// the line.
+    pub gateway_map: bool,
 }
 
 /// One service that tells the caller's address.

@@ -46,6 +46,17 @@ pub struct Link {
     pub addresses: Vec<Address>,
 }
 
+/// The way the kernel would send a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Index of the link.
+    pub device: u32,
+    /// The router it goes to first; `None`: the destination is on the link (PPP, tunnels).
+    pub gateway: Option<IpAddr>,
+    /// The own address it would be sent from.
+    pub source: Option<IpAddr>,
+}
+
 /// How we know that a device is the WAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Because {

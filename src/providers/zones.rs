@@ -254,7 +254,9 @@ fn find(service: &Service, talk: &mut Talk<'_>) -> Result<Vec<Zone>, Outcome> {
         }
     }
     // One name can be there twice, being moved: the active one holds the records that count.
-    zones.sort_by_key(|zone| (Reverse(zone.name.as_ref().map_or(0, String::len)), zone.idle));
+    zones.sort_unstable_by_key(|zone| {
+        (Reverse(zone.name.as_ref().map_or(0, String::len)), zone.idle)
+    });
     Ok(zones)
 }
 
@@ -529,6 +531,26 @@ pub fn single(
         if let Some(place) = shown[usize::from(held.is_none())] {
             let text = reply.pointer(place).and_then(Value::as_str);
             confirmed &= text.and_then(|text| text.parse().ok()) == Some(address);
+        }
+    }
+    Ok(confirmed)
+}
+
+/// Changes or makes one record, and gives the id that the reply shows.
+pub type One = fn(&mut Talk<'_>, &Zone, &Change<'_>, Option<&Held>, IpAddr) -> Result<Value, Fault>;
+
+/// Sends the records of these sets that differ, one by one.
+pub fn by_record(
+    talk: &mut Talk<'_>,
+    zone: &Zone,
+    changes: &[Change<'_>],
+    one: One,
+) -> Result<Vec<bool>, Fault> {
+    let mut confirmed = vec![true; changes.len()];
+    for (confirmed, change) in confirmed.iter_mut().zip(changes) {
+        for (held, address) in change.records() {
+            let id = rest::id(&one(talk, zone, change, held, address)?);
+            *confirmed &= id.is_some_and(|id| held.is_none_or(|held| held.id == id));
         }
     }
     Ok(confirmed)

@@ -7,6 +7,7 @@ pub mod dns;
 pub mod events;
 pub mod exec;
 pub mod files;
+pub mod hops;
 pub mod http;
 pub mod log;
 pub mod netlink;

@@ -1,14 +1,16 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
 use super::netlink::{self, Bell};
-use super::{World, clock, events, exec, signals};
+use super::{World, clock, events, exec, hops, signals};
+use crate::model::known::Known;
 use crate::model::lan::Mac;
+use crate::model::line::Hop;
 use crate::model::name::Family;
-use crate::model::wan::Link;
-use crate::world::{Event, Ran, Sys};
+use crate::model::wan::{Link, Route};
+use crate::world::{Event, Ran, RouteQuery, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -38,7 +40,16 @@ impl Sys for World {
     }
 
     fn route_device(&mut self, family: Family) -> Result<Option<u32>, String> {
-        netlink::route_device(family)
+        let query = RouteQuery { family, to: None, device: None, source: None, mark: 0 };
+        Ok(netlink::route(&query)?.map(|route| route.device))
+    }
+
+    fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
+        netlink::route(query)
+    }
+
+    fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
+        hops::hops(device, source, most).into()
     }
 
     fn netifd(&mut self) -> Option<Result<Value, String>> {
