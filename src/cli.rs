@@ -23,6 +23,8 @@ Commands:
   report [--root DIR] every port forward: can the Internet get in, should it,
                       and what to do; --format text, json, html, sarif or
                       prometheus; -v shows notes; DIR stands for a router
+  collect FILE.tar    pack what a report reads, without passwords and keys;
+                      --share: addresses masked too, hosts' names not
   explain [ID]        what a finding of the report means; without ID, all ids
   providers [ID]      the DNS services reachd speaks, or one with its options;
                       --json: for a form
@@ -62,6 +64,7 @@ pub enum Command {
     ImportDdns { file: String },
     Report(Report),
     Explain { id: Option<String> },
+    Collect { file: String, share: bool },
     Version,
     Help,
 }
@@ -99,6 +102,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     let mut dry = false;
     let mut report = Report { root: None, format: "", fail_on: Severity::High, strict: false };
     let mut for_report = None;
+    let mut share = false;
     let mut plain = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {
@@ -111,6 +115,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Long("json") => json = true,
             Long("again") => again = true,
             Long("dry-run") => dry = true,
+            Long("share") => share = true,
             Long("strict") => {
                 report.strict = true;
                 for_report = Some("--strict");
@@ -146,7 +151,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     }
     let takes_argument = matches!(
         &word[..],
-        "why" | "check-config" | "providers" | "import-ddns" | "explain" | "help"
+        "why" | "check-config" | "providers" | "import-ddns" | "explain" | "collect" | "help"
     );
     if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
         return Err(format!("'{argument}' is one word too many: {word} takes none"));
@@ -171,6 +176,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             }
             Command::Report(report)
         }
+        "collect" => {
+            let file = argument.ok_or("say where to: reachd collect FILE.tar")?;
+            Command::Collect { file, share }
+        }
         "explain" => Command::Explain { id: argument },
         "help" => Command::Help,
         _ => return Err(format!("there is no command '{word}'; see reachd --help")),
@@ -181,6 +190,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     }
     if let Some(option) = for_report.filter(|_| !matches!(command, Command::Report(_))) {
         return Err(format!("{option} goes with report, not with {word}"));
+    }
+    if share && !matches!(command, Command::Collect { .. }) {
+        return Err(format!("--share goes with collect, not with {word}"));
     }
     if again && !matches!(command, Command::Once { .. }) {
         return Err(format!("--again goes with once, not with {word}"));
@@ -234,6 +246,8 @@ mod tests {
             ("run now", "one word too many"),
             ("why a b", "one word too many"),
             ("once --json", "goes with what tells facts"),
+            ("collect", "FILE.tar"),
+            ("once --share", "--share goes with collect"),
             ("once --root x", "--root goes with report"),
             ("report --format pdf", "text, json, html"),
             ("report --fail-on bad", "info, low"),
@@ -261,6 +275,7 @@ mod tests {
             "import-ddns",
             "report",
             "explain",
+            "collect",
         ] {
             assert!(HELP.contains(&format!("\n  {word} ")), "{word}");
         }

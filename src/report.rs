@@ -1,6 +1,7 @@
 //! The report: a snapshot in, forwards with two verdicts each and all findings out. Pure but for
 //! the look itself, which is `collect`'s; how it is shown is `render`'s.
 
+use crate::checks::dnat::dnats;
 use crate::checks::{self, Count, Facts};
 use crate::model::address::{Prefix, is_global};
 use crate::model::config::Accept;
@@ -23,6 +24,8 @@ pub struct Verdict {
     pub evidence: Vec<Evidence>,
     /// How its host is called.
     pub host: Option<String>,
+    /// New connections that used it since the firewall was loaded, if its rule counts.
+    pub hits: Option<u64>,
 }
 
 /// Everything that is shown.
@@ -146,6 +149,17 @@ fn gather(snapshot: &Snapshot, now: u64) -> (Vec<Forward>, Vec<Forward>) {
                 .collect(),
         });
     }
+    if let Some(live) = snapshot.live.known() {
+        for dnat in dnats(live) {
+            let written = outer.iter().chain(&inner).any(|forward| dnat.is(forward));
+            // miniupnpd's own are known by its leases; without them they stand for themselves.
+            if !written && !dnat.name.starts_with("ubus:") {
+                let mut forward = dnat.forward();
+                forward.zone = wan_zone(snapshot);
+                outer.push(forward);
+            }
+        }
+    }
     (outer, inner)
 }
 
@@ -157,7 +171,7 @@ fn wan_zone(snapshot: &Snapshot) -> String {
 /// A machine that neither has a firewall of zones nor forwards packets.
 fn no_router(snapshot: &Snapshot, forwards: &[Forward]) -> Option<String> {
     let Known::Unknown(firewall) = &snapshot.firewall else { return None };
-    let live = snapshot.live.known().is_some_and(|live| !live.is_empty());
+    let live = snapshot.live.known().is_some_and(|live| !dnats(live).is_empty());
     let routes = snapshot.forwarding.known().copied().unwrap_or(false);
     // An unreadable config is a router's with a fault, not the absence of one.
     let absent = firewall.starts_with("there is no");
@@ -210,7 +224,19 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
         Target::Host(ip) => facts.host_name(ip).map(str::to_string),
         _ => None,
     };
-    Verdict { reach, why, expose, evidence, host }
+    let live = facts.snapshot.live.known();
+    let counted = live.map(dnats).unwrap_or_default();
+    let counted = counted.iter().filter(|dnat| dnat.is(forward)).filter_map(|dnat| dnat.packets);
+    let hits = counted.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
+    if let Some(hits) = hits.filter(|_| checks::translates(forward)) {
+        let summary = format!("{hits} new connections since the firewall was loaded");
+        evidence.push(Evidence {
+            means: Means::Nft,
+            source: "nft -j list ruleset".into(),
+            summary,
+        });
+    }
+    Verdict { reach, why, expose, evidence, host, hits }
 }
 
 fn proved(flow: &Flow, evidence: &mut Vec<Evidence>) -> (Reach, String) {

@@ -10,14 +10,14 @@ const ROWS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["render"],
-    &["agent", "report"],
+    &["agent", "report", "bundle"],
     &["act", "hooks", "collect"],
     &["observe", "decide", "checks"],
     &["host"],
     &["config", "choose", "journal", "dry"],
     &["providers", "lookup", "acl"],
     &["sys"],
-    &["parse", "wire", "world", "acl"],
+    &["parse", "wire", "world"],
     &["model"],
 ];
 

@@ -4,6 +4,7 @@
 //! root cause suppresses what follows from it. Pure; asks nobody.
 
 mod dest;
+pub mod dnat;
 mod expose;
 mod live;
 mod order;
