@@ -71,6 +71,9 @@ pub(super) fn read<'t>(
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
         together(part, provider, doc);
     }
+    if provider.options.iter().any(|doc| doc.kind == Kind::Template) {
+        filled(part, &options);
+    }
     let mut account = Account {
         id,
         provider: provider.id.into(),
@@ -106,6 +109,30 @@ fn together(part: &mut Part, provider: &Provider, doc: &OptionDoc) {
             part.missing(doc.name, needed(provider, doc, &or));
         }
         _ => {}
+    }
+}
+
+/// What the owner's own texts have placeholders for must be there to be filled in.
+fn filled(part: &mut Part, options: &Map<String, Setting>) {
+    for (name, setting) in options {
+        let texts = match setting {
+            Setting::Text(text) => std::slice::from_ref(text),
+            Setting::List(items) => items,
+            Setting::Secret(_) => continue,
+        };
+        for word in texts.iter().flat_map(|text| words(text)) {
+            let needed = match word {
+                "user" | "basic" => "username",
+                "password" => "password",
+                "zone" | "host" => "zone",
+                _ => continue,
+            };
+            let section = part.section;
+            if section.option(needed).or(section.option(&file_option(needed))).is_none() {
+                let text = ["holds {", word, "}: option '", needed, "' is needed for that"];
+                part.error(part.line_of(name), Some(name), text.concat());
+            }
+        }
     }
 }
 
@@ -325,6 +352,8 @@ mod tests {
         let dns = "option provider 'rfc2136'\noption server 'ns'\noption zone 'example.org'\n";
         let login = "option provider 'dyndns2'\noption username 'u'\noption password 'p'\n";
         let hetzner = "option provider 'hetzner'\noption token 't'";
+        let custom = "option provider 'custom'\noption url 'https://a/{fqdn}'\n\
+                      list header 'Authorization: Basic {basic}'\nlist success 'line OK'";
         let duckdns = "option provider 'duckdns'\noption token 't'";
         for (account, name, text) in [
             (
@@ -351,6 +380,12 @@ mod tests {
                 "f:6: section 'a', option 'server': is given beside option 'url': keep one of the two",
             ),
             (
+                custom.into(),
+                "",
+                "f:4: section 'a', option 'header': holds {basic}: option 'username' is needed \
+                 for that",
+            ),
+            (
                 hetzner.into(),
                 "option ttl '30'",
                 "f:7: section 'n', option 'ttl': must be a whole number of seconds that provider \
@@ -369,6 +404,7 @@ mod tests {
             (dns.into(), ""),
             ([login, "option url 'https://a/b'"].concat(), ""),
             (hetzner.into(), "option ttl '60'"),
+            ([custom, "\noption username 'me'"].concat(), ""),
         ] {
             assert_eq!(said(&account, name), [""; 0]);
         }
