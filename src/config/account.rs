@@ -5,7 +5,7 @@ use super::{Files, value};
 use crate::model::account::{Account, Setting};
 use crate::model::map::Map;
 use crate::model::secret::Secret;
-use crate::parse::uci::quoted;
+use crate::parse::uci::{Value, quoted};
 use crate::providers::services::owners_test;
 use crate::providers::template::{FILLED, words};
 use crate::providers::{Kind, OptionDoc, Provider};
@@ -71,9 +71,6 @@ pub(super) fn read<'t>(
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
         together(part, provider, doc);
     }
-    if provider.options.iter().any(|doc| doc.kind == Kind::Template) {
-        filled(part, &options);
-    }
     let mut account = Account {
         id,
         provider: provider.id.into(),
@@ -94,6 +91,28 @@ fn together(part: &mut Part, provider: &Provider, doc: &OptionDoc) {
         let found = section.option(name).or_else(|| section.option(&file_option(name)));
         found.map(|option| option.line)
     };
+    // What the owner's own texts have placeholders for must be there to be filled in.
+    let own: &[&str] = if doc.kind == Kind::Template { &[doc.name, "body", "header"] } else { &[] };
+    for name in own {
+        let texts = match section.option(name).map(|option| &option.value) {
+            Some(Value::One(text)) => vec![text],
+            Some(Value::List(items)) => items.iter().map(|item| &item.bytes).collect(),
+            None => Vec::new(),
+        };
+        let texts = texts.into_iter().filter_map(|text| std::str::from_utf8(text).ok());
+        for word in texts.flat_map(words) {
+            let needed = match word {
+                "user" | "basic" => "username",
+                "zone" | "host" => "zone",
+                "password" => word,
+                _ => continue,
+            };
+            if line(needed).is_none() {
+                let text = ["holds {", word, "}: option '", needed, "' is needed for that"];
+                part.error(part.line_of(name), Some(name), text.concat());
+            }
+        }
+    }
     match line(doc.name) {
         Some(here) if !doc.with.is_empty() && line(doc.with).is_none() => {
             let text = ["says nothing alone: option '", doc.with, "' is needed beside it"];
@@ -109,30 +128,6 @@ fn together(part: &mut Part, provider: &Provider, doc: &OptionDoc) {
             part.missing(doc.name, needed(provider, doc, &or));
         }
         _ => {}
-    }
-}
-
-/// What the owner's own texts have placeholders for must be there to be filled in.
-fn filled(part: &mut Part, options: &Map<String, Setting>) {
-    for (name, setting) in options {
-        let texts = match setting {
-            Setting::Text(text) => std::slice::from_ref(text),
-            Setting::List(items) => items,
-            Setting::Secret(_) => continue,
-        };
-        for word in texts.iter().flat_map(|text| words(text)) {
-            let needed = match word {
-                "user" | "basic" => "username",
-                "password" => "password",
-                "zone" | "host" => "zone",
-                _ => continue,
-            };
-            let section = part.section;
-            if section.option(needed).or(section.option(&file_option(needed))).is_none() {
-                let text = ["holds {", word, "}: option '", needed, "' is needed for that"];
-                part.error(part.line_of(name), Some(name), text.concat());
-            }
-        }
     }
 }
 
