@@ -5,7 +5,7 @@ use super::{Files, value};
 use crate::model::account::{Account, Setting};
 use crate::model::map::Map;
 use crate::model::secret::Secret;
-use crate::parse::uci::{Value, quoted};
+use crate::parse::uci::quoted;
 use crate::providers::services::owners_test;
 use crate::providers::template::{FILLED, words};
 use crate::providers::{Kind, OptionDoc, Provider};
@@ -92,11 +92,12 @@ fn together(part: &mut Part, provider: &Provider, doc: &OptionDoc) {
         found.map(|option| option.line)
     };
     // What the owner's own texts have placeholders for must be there to be filled in.
+    use crate::parse::uci;
     let own: &[&str] = if doc.kind == Kind::Template { &[doc.name, "body", "header"] } else { &[] };
     for name in own {
         let texts = match section.option(name).map(|option| &option.value) {
-            Some(Value::One(text)) => vec![text],
-            Some(Value::List(items)) => items.iter().map(|item| &item.bytes).collect(),
+            Some(uci::Value::One(text)) => vec![text],
+            Some(uci::Value::List(items)) => items.iter().map(|item| &item.bytes).collect(),
             None => Vec::new(),
         };
         let texts = texts.into_iter().filter_map(|text| std::str::from_utf8(text).ok());
