@@ -290,3 +290,155 @@ pub fn publish(
     }
     happened
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::wan::{Address, Because, Link, Wan};
+    use crate::world::{
+        DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via,
+    };
+
+    /// A world in which three services say what the test wants, and time passes as it wants.
+    struct Outer {
+        /// Of a.example, b.example and c.example; `None`: silence.
+        says: [Option<&'static str>; 3],
+        now: Duration,
+        asked: usize,
+    }
+
+    impl Net for Outer {
+        fn http(&mut self, request: &HttpRequest, _: &Via) -> Result<HttpReply, NetError> {
+            self.asked += 1;
+            let index = usize::from(request.url.as_bytes()[8] - b'a');
+            let silence = NetError { kind: NetErrorKind::Deadline, text: "no".into(), sent: true };
+            let body = self.says[index].ok_or(silence)?;
+            Ok(HttpReply { status: 200, headers: Vec::new(), body: body.into() })
+        }
+        fn dns(
+            &mut self,
+            _: &str,
+            _: &[u8],
+            _: DnsTransport,
+            _: &Via,
+        ) -> Result<Vec<u8>, NetError> {
+            panic!("no DNS here")
+        }
+        fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+            panic!("{path}")
+        }
+        fn replace_file(&mut self, path: &str, _: &[u8], _: u32) -> Result<(), String> {
+            panic!("{path}")
+        }
+        fn wall_clock(&self) -> u64 {
+            0
+        }
+        fn chance(&mut self) -> u64 {
+            0
+        }
+        fn done(&mut self) {}
+    }
+
+    impl Sys for Outer {
+        fn links(&mut self) -> Result<Vec<Link>, String> {
+            panic!("nobody asks for links")
+        }
+        fn route_device(&mut self, _: Family) -> Result<Option<u32>, String> {
+            panic!("nobody asks for routes")
+        }
+        fn netifd(&mut self) -> Option<Result<serde_json::Value, String>> {
+            None
+        }
+        fn file_mode(&mut self, _: &str) -> Option<u32> {
+            None
+        }
+        fn progress(&mut self, _: &str) {}
+        fn wait(&mut self, _: Option<Duration>) -> Event {
+            Event::Stop
+        }
+        fn stopping(&self) -> bool {
+            false
+        }
+        fn now(&self) -> Duration {
+            self.now
+        }
+        fn boot_id(&self) -> String {
+            "boot".into()
+        }
+    }
+
+    const TEXT: &str = "config lookup 'outside'\n\tlist url 'https://a.example/'\n\
+        \tlist url 'https://b.example/'\n\tlist url 'https://c.example/'\n\
+        config account 'cf'\n\toption provider 'cloudflare'\n\toption token 't0123456789'\n\
+        config name 'home'\n\toption fqdn 'home.example.org'\n\toption account 'cf'\n\
+        \tlist family 'ipv4'\n\toption shared_line 'outside'\n";
+
+    /// One look and what it leads to, five minutes later; the journal is saved and read again
+    /// in between, as by a restart.
+    fn look(outer: &mut Outer, config: &Config, journal: &mut Journal) -> Step {
+        outer.now += Duration::from_secs(301);
+        let text = journal.to_text("boot", outer.now);
+        *journal = Journal::from_text(text.as_bytes(), "boot", outer.now).unwrap();
+        let address = Address {
+            ip: "100.64.7.9".parse().unwrap(),
+            prefix_len: 10,
+            flags: Address::PERMANENT,
+            preferred: None,
+            valid: None,
+        };
+        let view = WanView {
+            wans: vec![Wan {
+                asked: None,
+                family: Family::Ipv4,
+                device: Known::Known(Some(("wan0".into(), Because::KernelRoute))),
+                addresses: vec![address],
+            }],
+        };
+        let decisions = decide::decide(&view, journal, config, outer.now);
+        assert!(matches!(decisions[0].step, Step::Ask(_)), "{decisions:?}");
+        assert!(ask_outside(outer, config, journal, &view, &decisions, &mut |_, _| {}));
+        let decision = decide::decide(&view, journal, config, outer.now).remove(0);
+        if let Step::Publish(addresses) = &decision.step {
+            let name = &config.names[0];
+            let key = decide::key(name, Family::Ipv4);
+            let fingerprint = decide::fingerprint(config, name);
+            journal.before("cf", outer.now, [(key.clone(), fingerprint, &addresses[..])]);
+            journal.after("cf", outer.now, 0, [(&key, &Outcome::Updated)]);
+        }
+        decision.step
+    }
+
+    #[test]
+    fn only_a_quorum_replaces_what_is_published() {
+        let (config, complaints) =
+            crate::config::read("test", TEXT.as_bytes(), 0o600, &mut |_| Err("no files".into()));
+        let config = config.unwrap_or_else(|| panic!("{complaints:?}"));
+        let mut journal = Journal::default();
+        let mut outer = Outer { says: [None; 3], now: Duration::from_secs(1000), asked: 0 };
+        const OLD: Option<&str> = Some("93.184.7.20");
+        const NEW: Option<&str> = Some("93.184.7.21");
+        const ODD: Option<&str> = Some("93.184.7.22");
+        let ip = |text: Option<&str>| vec![text.unwrap().parse::<IpAddr>().unwrap()];
+        // What they say, how many are asked, what follows, and what is confirmed then.
+        let cases = [
+            ([OLD, OLD, OLD], 2, Step::Publish(ip(OLD)), OLD),
+            ([OLD, OLD, NEW], 2, Step::Right(ip(OLD)), OLD),
+            // One that is wrong is outvoted, one that is silent is replaced.
+            ([NEW, OLD, OLD], 3, Step::Right(ip(OLD)), OLD),
+            ([None, OLD, OLD], 3, Step::Right(ip(OLD)), OLD),
+            // Nobody is believed.
+            ([NEW, OLD, ODD], 3, Step::Unknown, OLD),
+            ([NEW, None, None], 3, Step::Unknown, OLD),
+            ([None, None, None], 2, Step::Unknown, OLD),
+            ([NEW, None, NEW], 3, Step::Publish(ip(NEW)), NEW),
+            ([NEW, NEW, OLD], 2, Step::Right(ip(NEW)), NEW),
+        ];
+        for (says, asked, step, confirmed) in cases {
+            (outer.says, outer.asked) = (says, 0);
+            assert_eq!(look(&mut outer, &config, &mut journal), step, "{says:?}");
+            assert_eq!(outer.asked, asked, "{says:?}");
+            let held = journal.records.values().next().map(|record| &record.confirmed);
+            assert_eq!(held, Some(&ip(confirmed)), "{says:?}");
+        }
+    }
+}
