@@ -57,20 +57,7 @@ pub fn ask_outside(
         let now = sys.now();
         let chance = sys.chance();
         let entry = journal.outside.entry(key.clone()).or_default();
-        let failures = match (&answer, entry.seen_from == own) {
-            (Answer::Known(_), _) => 0,
-            (_, true) => entry.failures.saturating_add(1),
-            (_, false) => 1,
-        };
-        let retry = backoff(failures.saturating_sub(1), FIRST_LOOKUP_RETRY, chance);
-        let (answer, trouble, next) = match answer {
-            Answer::Known(ip) => (Some(ip), String::new(), now + config.lookup.interval),
-            Answer::Unknown(why) => (None, why, now + retry.min(config.lookup.interval)),
-            Answer::TooSoon(at) => {
-                (None, "the services were asked a moment ago".into(), at.max(now))
-            }
-        };
-        *entry = Outside { seen_from: own, answer, trouble, asked_at: now, next, failures };
+        *entry = remember(entry, own, answer, config.lookup.interval, now, chance);
         asked.push(key);
     }
     if !asked.is_empty() {
@@ -78,6 +65,29 @@ pub fn ask_outside(
         save(sys, journal);
     }
     !asked.is_empty()
+}
+
+/// What the journal keeps of a look from outside, after what it kept of the last.
+fn remember(
+    last: &Outside,
+    own: Vec<IpAddr>,
+    answer: Answer,
+    interval: Duration,
+    now: Duration,
+    chance: u64,
+) -> Outside {
+    let failures = match (&answer, last.seen_from == own) {
+        (Answer::Known(_), _) => 0,
+        (_, true) => last.failures.saturating_add(1),
+        (_, false) => 1,
+    };
+    let retry = backoff(failures.saturating_sub(1), FIRST_LOOKUP_RETRY, chance);
+    let (answer, trouble, next) = match answer {
+        Answer::Known(ip) => (Some(ip), String::new(), now + interval),
+        Answer::Unknown(why) => (None, why, now + retry.min(interval)),
+        Answer::TooSoon(at) => (None, "the services were asked a moment ago".into(), at.max(now)),
+    };
+    Outside { seen_from: own, answer, trouble, asked_at: now, next, failures }
 }
 
 enum Answer {
@@ -294,16 +304,13 @@ pub fn publish(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::wan::{Address, Because, Link, Wan};
-    use crate::world::{
-        DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via,
-    };
+    use crate::model::wan::{Address, Because, Wan};
+    use crate::world::{DnsTransport, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via};
 
-    /// A world in which three services say what the test wants, and time passes as it wants.
+    /// Three services, a.example, b.example and c.example, that say what the test wants; `None`:
+    /// silence.
     struct Outer {
-        /// Of a.example, b.example and c.example; `None`: silence.
         says: [Option<&'static str>; 3],
-        now: Duration,
         asked: usize,
     }
 
@@ -339,46 +346,14 @@ mod tests {
         fn done(&mut self) {}
     }
 
-    impl Sys for Outer {
-        fn links(&mut self) -> Result<Vec<Link>, String> {
-            panic!("nobody asks for links")
-        }
-        fn route_device(&mut self, _: Family) -> Result<Option<u32>, String> {
-            panic!("nobody asks for routes")
-        }
-        fn netifd(&mut self) -> Option<Result<serde_json::Value, String>> {
-            None
-        }
-        fn file_mode(&mut self, _: &str) -> Option<u32> {
-            None
-        }
-        fn progress(&mut self, _: &str) {}
-        fn wait(&mut self, _: Option<Duration>) -> Event {
-            Event::Stop
-        }
-        fn stopping(&self) -> bool {
-            false
-        }
-        fn now(&self) -> Duration {
-            self.now
-        }
-        fn boot_id(&self) -> String {
-            "boot".into()
-        }
-    }
-
     const TEXT: &str = "config lookup 'outside'\n\tlist url 'https://a.example/'\n\
         \tlist url 'https://b.example/'\n\tlist url 'https://c.example/'\n\
         config account 'cf'\n\toption provider 'cloudflare'\n\toption token 't0123456789'\n\
         config name 'home'\n\toption fqdn 'home.example.org'\n\toption account 'cf'\n\
         \tlist family 'ipv4'\n\toption shared_line 'outside'\n";
 
-    /// One look and what it leads to, five minutes later; the journal is saved and read again
-    /// in between, as by a restart.
-    fn look(outer: &mut Outer, config: &Config, journal: &mut Journal) -> Step {
-        outer.now += Duration::from_secs(301);
-        let text = journal.to_text("boot", outer.now);
-        *journal = Journal::from_text(text.as_bytes(), "boot", outer.now).unwrap();
+    /// A line with 100.64.7.9.
+    fn shared() -> WanView {
         let address = Address {
             ip: "100.64.7.9".parse().unwrap(),
             prefix_len: 10,
@@ -386,24 +361,49 @@ mod tests {
             preferred: None,
             valid: None,
         };
-        let view = WanView {
-            wans: vec![Wan {
-                asked: None,
-                family: Family::Ipv4,
-                device: Known::Known(Some(("wan0".into(), Because::KernelRoute))),
-                addresses: vec![address],
-            }],
+        let mut view = WanView::default();
+        view.wans.push(Wan {
+            asked: None,
+            family: Family::Ipv4,
+            device: Known::Known(Some(("wan0".into(), Because::KernelRoute))),
+            addresses: vec![address],
+        });
+        view
+    }
+
+    /// One look and what it leads to. The journal has been saved and read again before, as by a
+    /// restart.
+    fn look(outer: &mut Outer, config: &Config, journal: &mut Journal, now: Duration) -> Step {
+        let text = journal.to_text("boot", now);
+        *journal = Journal::from_text(text.as_bytes(), "boot", now).unwrap();
+        let view = shared();
+        let decision = decide::decide(&view, journal, config, now).remove(0);
+        assert!(matches!(decision.step, Step::Ask(_)), "{decision:?}");
+        let question = lookup::Question {
+            family: Family::Ipv4,
+            device: None,
+            ca_file: None,
+            allow_http: false,
+            agree: config.lookup.agree,
+            all: false,
+            router: None,
+            assume_public: &[],
         };
-        let decisions = decide::decide(&view, journal, config, outer.now);
-        assert!(matches!(decisions[0].step, Step::Ask(_)), "{decisions:?}");
-        assert!(ask_outside(outer, config, journal, &view, &decisions, &mut |_, _| {}));
-        let decision = decide::decide(&view, journal, config, outer.now).remove(0);
+        let services = lookup::services(&config.lookup, Family::Ipv4);
+        let answer = match lookup::ask(outer, &services, &question, &mut |_| {}).verdict {
+            Known::Known(ip) => Answer::Known(ip),
+            Known::Unknown(why) => Answer::Unknown(why),
+        };
+        let last = journal.outside.entry((String::new(), Family::Ipv4)).or_default();
+        let own = decide::own(&view.wans[0]);
+        *last = remember(last, own, answer, config.lookup.interval, now, 0);
+        let decision = decide::decide(&view, journal, config, now).remove(0);
         if let Step::Publish(addresses) = &decision.step {
             let name = &config.names[0];
             let key = decide::key(name, Family::Ipv4);
             let fingerprint = decide::fingerprint(config, name);
-            journal.before("cf", outer.now, [(key.clone(), fingerprint, &addresses[..])]);
-            journal.after("cf", outer.now, 0, [(&key, &Outcome::Updated)]);
+            journal.before("cf", now, [(key.clone(), fingerprint, &addresses[..])]);
+            journal.after("cf", now, 0, [(&key, &Outcome::Updated)]);
         }
         decision.step
     }
@@ -414,7 +414,7 @@ mod tests {
             crate::config::read("test", TEXT.as_bytes(), 0o600, &mut |_| Err("no files".into()));
         let config = config.unwrap_or_else(|| panic!("{complaints:?}"));
         let mut journal = Journal::default();
-        let mut outer = Outer { says: [None; 3], now: Duration::from_secs(1000), asked: 0 };
+        let mut now = Duration::from_secs(1000);
         const OLD: Option<&str> = Some("93.184.7.20");
         const NEW: Option<&str> = Some("93.184.7.21");
         const ODD: Option<&str> = Some("93.184.7.22");
@@ -434,8 +434,9 @@ mod tests {
             ([NEW, NEW, OLD], 2, Step::Right(ip(NEW)), NEW),
         ];
         for (says, asked, step, confirmed) in cases {
-            (outer.says, outer.asked) = (says, 0);
-            assert_eq!(look(&mut outer, &config, &mut journal), step, "{says:?}");
+            now += config.lookup.interval;
+            let mut outer = Outer { says, asked: 0 };
+            assert_eq!(look(&mut outer, &config, &mut journal, now), step, "{says:?}");
             assert_eq!(outer.asked, asked, "{says:?}");
             let held = journal.records.values().next().map(|record| &record.confirmed);
             assert_eq!(held, Some(&ip(confirmed)), "{says:?}");

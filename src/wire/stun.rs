@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn asked() -> Vec<u8> {
-        question(0xb7e7_a701_bc34_d686_fa87_dfae << 32)
+        question(0xb7e7_a701_bc34_d686_fa87_dfae_0000_0000)
     }
 
     #[test]
