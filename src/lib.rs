@@ -22,7 +22,7 @@
 //! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
 //! | [`parse`] | text or values in, facts out (UCI, firewall4's config, netifd, nft's rulesets, /proc) | meaning |
 //! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER, XML) | sending |
-//! | [`lookup`] | which services tell our outside address, reading and weighing their answers | when to ask |
+//! | [`lookup`] | which services tell our outside address (HTTPS, STUN, DNS, the router above), reading and weighing their answers | when to ask |
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
 //! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
