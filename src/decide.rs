@@ -326,7 +326,15 @@ mod tests {
             Known::Unknown(why) => Known::Unknown(why),
         };
         let addresses = addresses.iter().map(address).collect();
-        WanView { wans: vec![Wan { asked: None, family: Family::Ipv4, device, addresses }] }
+        WanView {
+            wans: vec![Wan {
+                asked: None,
+                family: Family::Ipv4,
+                device,
+                addresses,
+                access: Default::default(),
+            }],
+        }
     }
 
     fn one(view: &WanView, journal: &Journal, config: &Config) -> Decision {

@@ -20,14 +20,15 @@
 //! |---|---|---|
 //! | [`model`] | plain values in the field's words | everything else |
 //! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
-//! | [`parse`] | text or values in, facts out (UCI, netifd) | meaning |
+//! | [`parse`] | text or values in, facts out (UCI, netifd, MAP rules) | meaning |
 //! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER) | sending |
 //! | [`lookup`] | which services tell our outside address, reading and weighing their answers | when to ask |
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
 //! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
+//! | [`line`] | what the ISP gives on a WAN, from evidence: verdict, certainty, meaning | gathering |
 //! | [`choose`] | which of a link's addresses may be published | policy |
-//! | [`observe`] | one look at the router: WAN devices and addresses | deciding |
+//! | [`observe`] | one look at the router: WAN devices, addresses, kind of access | deciding |
 //! | [`decide`] | what to do for each record, and why | doing it |
 //! | [`dry`] | the outside for a rehearsal: shows requests, sends none | what they are |
 //! | [`act`] | carries out decisions, notes what happened | when |
@@ -37,7 +38,7 @@
 //! | [`sys`] | sockets, TLS, netlink, ubus, signals, files, clocks | meaning |
 //!
 //! Calls point down only, in this order:
-//! `main, cli -> render -> agent -> act -> observe, decide -> config, choose, journal, dry -> providers,
+//! `main, cli -> render -> agent -> act -> observe, decide -> config, choose, line, journal, dry -> providers,
 //! lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
@@ -92,6 +93,7 @@ pub mod config;
 pub mod decide;
 pub mod dry;
 pub mod journal;
+pub mod line;
 pub mod lookup;
 pub mod model;
 pub mod observe;

@@ -1,35 +1,105 @@
-//! One look at the router: which device is WAN for which name, and its addresses.
-//! Asks and arranges; decides nothing about what to publish.
+//! One look at the router: which device is WAN for which name, its addresses, and what else tells
+//! the kind of line. Asks and arranges; decides nothing about what to publish.
 
+use crate::model::address;
 use crate::model::config::Config;
 use crate::model::known::Known;
+use crate::model::line::{Access, MapRule, Way};
 use crate::model::name::Family;
 use crate::model::wan::{Because, Link, Wan, WanView};
+use crate::parse::map_rules;
 use crate::parse::netifd::{self, Interface};
 use crate::world::Sys;
+use log::debug;
+use std::net::IpAddr;
 
 /// Looks at everything the config's names need.
 pub fn observe(sys: &mut dyn Sys, config: &Config) -> WanView {
     let links = sys.links();
     let mut netifd = Netifd { answer: None };
     let mut view = WanView::default();
-    for name in &config.names {
-        for family in &name.families {
-            if view.find(name.wan.as_deref(), *family).is_none() {
-                let wan = match &links {
-                    Ok(links) => look(sys, &mut netifd, links, name.wan.as_deref(), *family),
-                    Err(why) => Wan {
-                        asked: name.wan.clone(),
-                        family: *family,
-                        device: Known::unknown(why),
-                        addresses: Vec::new(),
-                    },
-                };
-                view.wans.push(wan);
-            }
+    needed(sys, &links, &mut netifd, config, &mut view);
+    view
+}
+
+/// Looks at every WAN there is: those of the config's names, the one that would be found, and
+/// all other networks of netifd's with a default route.
+pub fn observe_all(sys: &mut dyn Sys, config: &Config) -> WanView {
+    let links = sys.links();
+    let mut netifd = Netifd { answer: None };
+    let mut view = WanView::default();
+    needed(sys, &links, &mut netifd, config, &mut view);
+    for family in Family::BOTH {
+        let wan = any(sys, &mut netifd, &links, None, family);
+        let (same, down) = (is_there(&view, &wan), matches!(wan.device, Known::Known(None)));
+        let others = view.wans.iter().any(|other| other.family == family);
+        if !(same || (down && others)) {
+            view.wans.push(wan);
+        }
+    }
+    let Some(Ok(interfaces)) = netifd.ask(sys) else { return view };
+    let further: Vec<(String, Family)> = interfaces
+        .iter()
+        .filter(|network| network.up && network.device.is_some())
+        .flat_map(|network| Family::BOTH.map(|family| (network, family)))
+        .filter(|(network, family)| network.leads_out(*family))
+        .map(|(network, family)| (network.name.clone(), family))
+        .collect();
+    for (network, family) in further {
+        let mut wan = any(sys, &mut netifd, &links, Some(&network), family);
+        if let Known::Known(Some((_, because))) = &mut wan.device {
+            *because = Because::Netifd(network);
+        }
+        if !is_there(&view, &wan) {
+            view.wans.push(wan);
         }
     }
     view
+}
+
+/// The view shows this device and family already.
+fn is_there(view: &WanView, wan: &Wan) -> bool {
+    let device = |wan: &Wan| match &wan.device {
+        Known::Known(Some((device, _))) => Some(device.clone()),
+        _ => None,
+    };
+    let same = |other: &&Wan| other.family == wan.family && device(other) == device(wan);
+    view.wans.iter().any(|other| same(&other))
+}
+
+fn needed(
+    sys: &mut dyn Sys,
+    links: &Result<Vec<Link>, String>,
+    netifd: &mut Netifd,
+    config: &Config,
+    view: &mut WanView,
+) {
+    for name in &config.names {
+        for family in &name.families {
+            if view.find(name.wan.as_deref(), *family).is_none() {
+                view.wans.push(any(sys, netifd, links, name.wan.as_deref(), *family));
+            }
+        }
+    }
+}
+
+fn any(
+    sys: &mut dyn Sys,
+    netifd: &mut Netifd,
+    links: &Result<Vec<Link>, String>,
+    asked: Option<&str>,
+    family: Family,
+) -> Wan {
+    match links {
+        Ok(links) => look(sys, netifd, links, asked, family),
+        Err(why) => Wan {
+            asked: asked.map(str::to_string),
+            family,
+            device: Known::unknown(why),
+            addresses: Vec::new(),
+            access: Access::default(),
+        },
+    }
 }
 
 fn look(
@@ -43,16 +113,139 @@ fn look(
         Some(asked) => named(sys, netifd, links, asked),
         None => found(sys, netifd, links, family),
     };
-    let addresses = match &device {
-        Known::Known(Some((device, _))) => links
-            .iter()
-            .find(|link| link.name == *device && link.up)
-            .map(|link| link.addresses.iter().filter(|a| Family::of(a.ip) == family))
-            .map(|addresses| addresses.cloned().collect())
-            .unwrap_or_default(),
-        _ => Vec::new(),
+    let link = match &device {
+        Known::Known(Some((device, _))) => links.iter().find(|link| link.name == *device),
+        _ => None,
     };
-    Wan { asked: asked.map(str::to_string), family, device, addresses }
+    let addresses = link
+        .filter(|link| link.up)
+        .map(|link| link.addresses.iter().filter(|a| Family::of(a.ip) == family))
+        .map(|addresses| addresses.cloned().collect())
+        .unwrap_or_default();
+    let mut wan = Wan {
+        asked: asked.map(str::to_string),
+        family,
+        device,
+        addresses,
+        access: Access::default(),
+    };
+    if let Some(Ok(interfaces)) = netifd.ask(sys) {
+        wan.access = by_netifd(&wan, interfaces);
+    }
+    if let Some(link) = link {
+        by_kernel(sys, &mut wan, links, link);
+    }
+    wan
+}
+
+/// What netifd says of the network behind a WAN.
+fn by_netifd(wan: &Wan, interfaces: &[Interface]) -> Access {
+    let by_name = |name: &str| interfaces.iter().find(|network| network.name == name);
+    let mut access = Access::default();
+    let Known::Known(Some((device, because))) = &wan.device else {
+        let down = interfaces.iter().filter(|network| match &wan.asked {
+            Some(asked) => network.name == *asked,
+            None => !network.up,
+        });
+        access.errors = down.flat_map(|network| network.errors.clone()).collect();
+        return access;
+    };
+    let network = match because {
+        Because::Netifd(name) => by_name(name),
+        _ => wan.asked.as_deref().and_then(by_name),
+    };
+    let Some(network) = network.or_else(|| netifd::on_device(interfaces, device, wan.family))
+    else {
+        return access;
+    };
+    access.network = Some(network.name.clone());
+    access.proto = Some(network.proto.clone());
+    access.gateway = network.best(wan.family).and_then(|route| route.gateway);
+    access.errors = network.errors.clone();
+    if let Some((address, ports)) = &network.snat {
+        let ports = Known::Known(ports.clone());
+        access.map = Some(MapRule { kind: None, address: Some(*address), ports });
+    }
+    if wan.family == Family::Ipv6 {
+        let here = interfaces.iter().filter(|other| other.device == network.device);
+        for prefix in here.flat_map(|other| &other.delegated) {
+            if !access.delegated.contains(prefix) {
+                access.delegated.push(*prefix);
+            }
+        }
+    }
+    access
+}
+
+/// What the kernel says of a WAN's link and of the ways over and around it.
+fn by_kernel(sys: &mut dyn Sys, wan: &mut Wan, links: &[Link], link: &Link) {
+    let other = |index: u32| {
+        let other = links.iter().find(|other| other.index == index && index != link.index);
+        other.filter(|other| !other.loopback).map(|other| other.name.clone())
+    };
+    if wan.access.network.is_none() {
+        wan.access.proto = kind_of(sys, &link.name);
+    }
+    let way = wan.access.proto.as_deref().and_then(Way::of);
+    match (way, &wan.access.network) {
+        (Some(Way::Map), Some(network)) => {
+            let written = written_rule(sys, network);
+            wan.access.map = match (written, wan.access.map.take()) {
+                (Some(rule), Some(told)) if rule.ports.known().is_none() => {
+                    Some(MapRule { ports: told.ports, ..rule })
+                }
+                (Some(rule), _) => Some(rule),
+                (None, told) => told,
+            };
+        }
+        // Others have us translate, too, but not to ports of theirs.
+        _ => wan.access.map = None,
+    }
+    if wan.access.gateway.is_none() {
+        let route = sys.route(wan.family, None, Some(link.index)).ok().flatten();
+        wan.access.gateway = route.and_then(|route| route.gateway);
+    }
+    let egress = sys.route(wan.family, None, None).ok().flatten();
+    wan.access.egress = egress.and_then(|route| other(route.link));
+    if let Some(own) = wan.addresses.iter().map(|address| address.ip).find(can_be_a_source) {
+        let back = sys.route(wan.family, Some(own), None).ok().flatten();
+        wan.access.astray = back.and_then(|route| other(route.link));
+    }
+}
+
+fn can_be_a_source(ip: &IpAddr) -> bool {
+    address::class(*ip).kind.fits_a_record()
+}
+
+/// The kernel's own word on a link, as far as it tells the kind of line.
+fn kind_of(sys: &mut dyn Sys, device: &str) -> Option<String> {
+    let mut file = |name: &str| {
+        let bytes = sys.read_file(&format!("/sys/class/net/{device}/{name}")).ok().flatten()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    if let Some(uevent) = file("uevent")
+        && let Some(kind) = uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE="))
+        && Way::of(kind).is_some()
+    {
+        return Some(kind.to_string());
+    }
+    // ARPHRD_TUNNEL6 (linux/if_arp.h): IPv4 or IPv6 in IPv6.
+    if file("type").is_some_and(|kind| kind.trim() == "769") {
+        return Some("ip6tnl".into());
+    }
+    file("tun_flags").map(|_| "tun".into())
+}
+
+/// What map.sh wrote for this network; `None` if it is not there or cannot be read.
+fn written_rule(sys: &mut dyn Sys, network: &str) -> Option<MapRule> {
+    let path = map_rules::path(network)?;
+    match map_rules::rule(&sys.read_file(&path).ok()??) {
+        Ok(rule) => Some(rule),
+        Err(why) => {
+            debug!("{path}: {why}");
+            None
+        }
+    }
 }
 
 /// The device for `option wan`: a device of that name, else netifd's network of that name.
@@ -91,10 +284,10 @@ fn found(
         return Known::Known(Some((device.clone(), Because::Netifd(name.clone()))));
     }
     // netifd knows nothing, or no way out: a route set by hand or by a VPN is the kernel's.
-    match sys.route_device(family) {
+    match sys.route(family, None, None) {
         Err(why) => Known::unknown(why),
         Ok(None) => Known::Known(None),
-        Ok(Some(index)) => match links.iter().find(|link| link.index == index) {
+        Ok(Some(route)) => match links.iter().find(|link| link.index == route.link) {
             Some(link) if link.loopback => Known::Known(None),
             Some(link) => Known::Known(Some((link.name.clone(), Because::KernelRoute))),
             None => Known::unknown("the default route is by a link that has just changed"),
@@ -133,7 +326,7 @@ pub fn account_device(sys: &mut dyn Sys, asked: Option<&str>) -> Result<Option<S
 mod tests {
     use super::*;
     use crate::config;
-    use crate::model::wan::Address;
+    use crate::model::wan::{Address, Route};
     use crate::world::{DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, Via};
     use std::time::Duration;
 
@@ -143,6 +336,9 @@ mod tests {
         route: Result<Option<u32>, String>,
         netifd: Option<Result<serde_json::Value, String>>,
         asked_netifd: u32,
+        files: Vec<(&'static str, &'static [u8])>,
+        /// The link by which packets from the WAN's own address leave.
+        answers_by: Option<u32>,
     }
 
     impl Router {
@@ -165,6 +361,8 @@ mod tests {
                 route: Ok(None),
                 netifd: None,
                 asked_netifd: 0,
+                files: Vec::new(),
+                answers_by: None,
             }
         }
 
@@ -189,8 +387,8 @@ mod tests {
         ) -> Result<Vec<u8>, NetError> {
             panic!("a look asks nobody")
         }
-        fn read_file(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
-            panic!("a look reads nothing")
+        fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+            Ok(self.files.iter().find(|(name, _)| *name == path).map(|(_, text)| text.to_vec()))
         }
         fn replace_file(&mut self, _: &str, _: &[u8], _: u32) -> Result<(), String> {
             panic!("a look writes nothing")
@@ -208,8 +406,20 @@ mod tests {
         fn links(&mut self) -> Result<Vec<Link>, String> {
             self.links.clone()
         }
-        fn route_device(&mut self, _: Family) -> Result<Option<u32>, String> {
-            self.route.clone()
+        fn route(
+            &mut self,
+            _: Family,
+            from: Option<IpAddr>,
+            link: Option<u32>,
+        ) -> Result<Option<Route>, String> {
+            let route = |index| Route { link: index, gateway: None };
+            match (from, link) {
+                (None, None) => Ok(self.route.clone()?.map(route)),
+                (Some(_), _) => Ok(self.answers_by.map(route)),
+                (_, Some(link)) => {
+                    Ok(Some(Route { link, gateway: Some("192.0.2.1".parse().unwrap()) }))
+                }
+            }
         }
         fn netifd(&mut self) -> Option<Result<serde_json::Value, String>> {
             self.asked_netifd += 1;
@@ -315,5 +525,75 @@ mod tests {
         }
         let view = observe(&mut router, &config(Some("ppp0")));
         assert_eq!(view.wans[0].addresses, []);
+    }
+
+    #[test]
+    fn what_tells_the_kind_of_line() {
+        let mut router = Router::new(&[("map-wan4", "192.0.2.0"), ("wan0", "2001:db8:0:23::5")])
+            .with_netifd("mape");
+        let access = |router: &mut Router, family| {
+            let view = observe(router, &config(None));
+            view.wans.into_iter().find(|wan| wan.family == family).unwrap().access
+        };
+        let told = access(&mut router, Family::Ipv4);
+        assert_eq!((told.network.as_deref(), told.proto.as_deref()), (Some("wan4"), Some("map")));
+        let rule = told.map.unwrap();
+        assert_eq!((rule.kind, rule.ports.known().unwrap().count()), (None, 240), "by netifd");
+        let rules = include_bytes!("../tests/data/map-wan4.rules");
+        router.files = vec![("/tmp/map-wan4.rules", rules)];
+        let rule = access(&mut router, Family::Ipv4).map.unwrap();
+        assert_eq!(rule.kind, Some(crate::model::line::MapKind::MapE));
+        router.files = vec![("/tmp/map-wan4.rules", b"RULE_BMR=1\n")];
+        let rule = access(&mut router, Family::Ipv4).map.unwrap();
+        assert_eq!(rule.ports.known().unwrap().count(), 240, "torn: netifd knows the ports");
+        let six = access(&mut router, Family::Ipv6);
+        assert_eq!(six.network.as_deref(), Some("wan6"));
+        assert_eq!(six.delegated[0].to_string(), "2001:db8:ca00:ff00::/56");
+        assert_eq!(six.gateway, Some("fe80::7849:97ff:fe5d:2a44".parse().unwrap()));
+    }
+
+    #[test]
+    fn without_netifd_the_kernel_tells_the_kind() {
+        let mut router = Router::new(&[("eth0", "8.1.1.9"), ("wg0", "10.2.0.2")]);
+        router.route = Ok(Some(2));
+        router.files = vec![("/sys/class/net/wg0/uevent", b"DEVTYPE=wireguard\nINTERFACE=wg0\n")];
+        let wan = observe(&mut router, &config(None)).wans.remove(0);
+        assert_eq!(wan.access.proto.as_deref(), Some("wireguard"));
+        assert_eq!((wan.access.egress, wan.access.astray), (None, None));
+        router.answers_by = Some(2);
+        let wan = observe(&mut router, &config(Some("eth0"))).wans.remove(0);
+        assert_eq!(wan.access.proto, None);
+        assert_eq!(wan.access.egress.as_deref(), Some("wg0"));
+        assert_eq!(wan.access.astray.as_deref(), Some("wg0"), "answers go astray");
+        assert_eq!(wan.access.gateway, Some("192.0.2.1".parse().unwrap()));
+        for (file, text, want) in [
+            ("/sys/class/net/wg0/type", &b"769\n"[..], Some("ip6tnl")),
+            ("/sys/class/net/wg0/tun_flags", b"0x1001\n", Some("tun")),
+            ("/sys/class/net/wg0/uevent", b"DEVTYPE=wlan\n", None),
+        ] {
+            router.files = vec![(file, text)];
+            let wan = observe(&mut router, &config(None)).wans.remove(0);
+            assert_eq!(wan.access.proto.as_deref(), want, "{file}");
+        }
+    }
+
+    #[test]
+    fn every_wan_is_seen_once() {
+        let mut router = Router::new(&[("wan0", "198.51.100.9"), ("wanb0", "100.64.7.9")])
+            .with_netifd("multiwan");
+        router.route = Ok(Some(1));
+        let all = |router: &mut Router, wan: Option<&str>| -> Vec<String> {
+            let view = observe_all(router, &config(wan));
+            let device = |wan: &Wan| match &wan.device {
+                Known::Known(Some((device, _))) => device.clone(),
+                _ => "-".into(),
+            };
+            let wans = view.wans.iter();
+            wans.map(|wan| format!("{} {}", device(wan), wan.family)).collect()
+        };
+        let want = ["wan0 ipv4", "wan0 ipv6", "wanb0 ipv4"];
+        assert_eq!(all(&mut router, None), want);
+        let named = ["wanb0 ipv4", "wanb0 ipv6", "wan0 ipv4", "wan0 ipv6"];
+        assert_eq!(all(&mut router, Some("wanb")), named);
     }
 }

@@ -3,9 +3,10 @@
 //! a test can hand in its own. No sockets, files or clocks are named here.
 
 use crate::model::name::Family;
-use crate::model::wan::Link;
+use crate::model::wan::{Link, Route};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How a request leaves the router. Every call has one total deadline, one size limit, at most
@@ -183,8 +184,14 @@ pub trait Sys: Net {
     /// All links with their addresses, as they are now.
     fn links(&mut self) -> Result<Vec<Link>, String>;
 
-    /// Index of the link by which the kernel would send a packet to the Internet; `None`: none.
-    fn route_device(&mut self, family: Family) -> Result<Option<u32>, String>;
+    /// The way by which the kernel would send a packet of ours to the Internet; `None`: none.
+    /// `from`: one with this source address; `link`: one from a socket bound to this link.
+    fn route(
+        &mut self,
+        family: Family,
+        from: Option<IpAddr>,
+        link: Option<u32>,
+    ) -> Result<Option<Route>, String>;
 
     /// netifd's `network.interface dump`; `None` where there is no ubus socket.
     fn netifd(&mut self) -> Option<Result<serde_json::Value, String>>;

@@ -13,7 +13,7 @@ const ROWS: &[&[&str]] = &[
     &["agent"],
     &["act"],
     &["observe", "decide"],
-    &["config", "choose", "journal", "dry"],
+    &["config", "choose", "journal", "dry", "line"],
     &["providers", "lookup"],
     &["sys"],
     &["parse", "wire", "world"],

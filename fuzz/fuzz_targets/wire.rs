@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
             let messages: Vec<_> = rtnetlink::messages(bytes).collect();
             assert!(messages.len() <= bytes.len() / 16 + 1);
             for message in &messages {
-                let _ = (rtnetlink::address(message), rtnetlink::route_device(message));
+                let _ = (rtnetlink::address(message), rtnetlink::route(message));
                 let _ = (rtnetlink::error(message), rtnetlink::is_news(message));
             }
         }

@@ -1,6 +1,7 @@
 //! What the kernel and netifd say of the networks that face the Internet.
 
 use super::known::Known;
+use super::line::Access;
 use super::name::Family;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -66,6 +67,17 @@ pub struct Wan {
     pub device: Known<Option<(String, Because)>>,
     /// Addresses of `family` on the device, in the kernel's order; empty if there is no device.
     pub addresses: Vec<Address>,
+    /// What else tells which kind of line it is.
+    pub access: Access,
+}
+
+/// One answer of the kernel's route lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Index of the link that the packet would leave by.
+    pub link: u32,
+    /// The next router; `None`: straight onto the link (PPP, tunnels).
+    pub gateway: Option<IpAddr>,
 }
 
 /// All that one look showed. What it does not hold was not asked for.

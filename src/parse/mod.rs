@@ -1,4 +1,5 @@
 //! Text or bytes in, facts out. Pure; nothing here fails as a whole without saying why.
 
+pub mod map_rules;
 pub mod netifd;
 pub mod uci;

@@ -7,7 +7,7 @@
 
 use super::signals::{Waited, wait};
 use crate::model::name::Family;
-use crate::model::wan::{Address, Link};
+use crate::model::wan::{Address, Link, Route};
 use crate::wire::rtnetlink::{self, Message};
 use log::debug;
 use nix::errno::Errno;
@@ -59,18 +59,22 @@ pub fn links() -> Result<Vec<Link>, String> {
     Ok(links)
 }
 
-/// The index of the link by which the kernel would send a packet of ours to the Internet;
-/// `None` where it has no route.
-pub fn route_device(family: Family) -> Result<Option<u32>, String> {
+/// The way by which the kernel would send a packet of ours to the Internet; `None` where it has
+/// no route. See [`rtnetlink::lookup_route`].
+pub fn route(
+    family: Family,
+    from: Option<IpAddr>,
+    link: Option<u32>,
+) -> Result<Option<Route>, String> {
     let to: IpAddr = SOMEWHERE[usize::from(family == Family::Ipv6)]
         .parse()
         .map_err(|_| "no address to look up".to_string())?;
-    let mut device = None;
-    let answer = ask(&rtnetlink::lookup_route(to, 1), false, &mut |message| {
-        device = rtnetlink::route_device(message);
+    let mut route = None;
+    let answer = ask(&rtnetlink::lookup_route(to, from, link, 1), false, &mut |message| {
+        route = rtnetlink::route(message);
     });
     match answer {
-        Ok(()) => Ok(device),
+        Ok(()) => Ok(route),
         // Each a way of the kernel to say: no route. EACCES is RTN_PROHIBIT, EINVAL a blackhole.
         Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL) => Ok(None),
         // No IPv6 in this kernel.

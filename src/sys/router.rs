@@ -3,10 +3,11 @@
 use super::netlink::{self, Bell};
 use super::{World, clock, events, signals};
 use crate::model::name::Family;
-use crate::model::wan::Link;
+use crate::model::wan::{Link, Route};
 use crate::world::{Event, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -25,8 +26,13 @@ impl Sys for World {
         netlink::links()
     }
 
-    fn route_device(&mut self, family: Family) -> Result<Option<u32>, String> {
-        netlink::route_device(family)
+    fn route(
+        &mut self,
+        family: Family,
+        from: Option<IpAddr>,
+        link: Option<u32>,
+    ) -> Result<Option<Route>, String> {
+        netlink::route(family, from, link)
     }
 
     fn netifd(&mut self) -> Option<Result<Value, String>> {

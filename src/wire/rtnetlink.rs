@@ -5,7 +5,7 @@
 //! message that claims more than it has ends the walk.
 
 use crate::model::name::Family;
-use crate::model::wan::Address;
+use crate::model::wan::{Address, Route};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -34,7 +34,9 @@ const IFA_CACHEINFO: u16 = 6;
 const IFA_FLAGS: u16 = 8;
 
 const RTA_DST: u16 = 1;
+const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
 
 /// Route types that carry packets somewhere (RTN_UNICAST); blackhole and its kin do not.
 const RTN_UNICAST: u8 = 1;
@@ -67,18 +69,34 @@ pub fn dump_addresses(family: Family, seq: u32) -> Vec<u8> {
     request(RTM_GETADDR, NLM_F_DUMP, seq, &[af(family), 0, 0, 0, 0, 0, 0, 0])
 }
 
-/// RTM_GETROUTE: which way would the kernel send a packet to `to`?
-pub fn lookup_route(to: IpAddr, seq: u32) -> Vec<u8> {
-    let octets = match to {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    };
+/// RTM_GETROUTE: which way would the kernel send a packet of ours to `to`? With `from` one that
+/// has this source, with `link` one from a socket that is bound to this link.
+pub fn lookup_route(to: IpAddr, from: Option<IpAddr>, link: Option<u32>, seq: u32) -> Vec<u8> {
+    let bits = |ip: Option<IpAddr>| ip.map_or(0, |ip| if ip.is_ipv4() { 32 } else { 128 });
     // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).
-    let mut body = vec![af(Family::of(to)), octets.len() as u8 * 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    body.extend_from_slice(&(4 + octets.len() as u16).to_ne_bytes());
-    body.extend_from_slice(&RTA_DST.to_ne_bytes());
-    body.extend_from_slice(&octets);
+    let mut body = vec![af(Family::of(to)), bits(Some(to)), bits(from), 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    put_ip(&mut body, RTA_DST, to);
+    if let Some(from) = from {
+        put_ip(&mut body, RTA_SRC, from);
+    }
+    if let Some(link) = link {
+        put(&mut body, RTA_OIF, &link.to_ne_bytes());
+    }
     request(RTM_GETROUTE, 0, seq, &body)
+}
+
+fn put_ip(body: &mut Vec<u8>, kind: u16, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => put(body, kind, &ip.octets()),
+        IpAddr::V6(ip) => put(body, kind, &ip.octets()),
+    }
+}
+
+/// An attribute whose value needs no padding.
+fn put(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    body.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
+    body.extend_from_slice(&kind.to_ne_bytes());
+    body.extend_from_slice(value);
 }
 
 /// The interface index and the address of a RTM_NEWADDR message.
@@ -110,14 +128,21 @@ pub fn address(message: &Message<'_>) -> Option<(u32, Address)> {
     Some((index, Address { ip, prefix_len, flags, preferred, valid }))
 }
 
-/// The outgoing interface of a reply to [`lookup_route`]; `None` where packets go nowhere.
-pub fn route_device(message: &Message<'_>) -> Option<u32> {
+/// The way out in a reply to [`lookup_route`]; `None` where packets go nowhere.
+pub fn route(message: &Message<'_>) -> Option<Route> {
     if message.kind != RTM_NEWROUTE || *message.payload.get(7)? != RTN_UNICAST {
         return None;
     }
-    attributes(message.payload.get(12..)?)
-        .find(|(kind, _)| *kind == RTA_OIF)
-        .and_then(|(_, value)| u32_at(value, 0))
+    let family = *message.payload.first()?;
+    let (mut link, mut gateway) = (None, None);
+    for (kind, value) in attributes(message.payload.get(12..)?) {
+        match kind {
+            RTA_OIF => link = u32_at(value, 0),
+            RTA_GATEWAY => gateway = ip(family, value),
+            _ => {}
+        }
+    }
+    Some(Route { link: link?, gateway })
 }
 
 /// The errno of a NLMSG_ERROR message; 0 is an acknowledgement.
@@ -263,7 +288,7 @@ mod tests {
                 bytes[at] = (seed >> 32) as u8;
             }
             for message in messages(&bytes).take(1000) {
-                let _ = (address(&message), route_device(&message), error(&message));
+                let _ = (address(&message), route(&message), error(&message));
                 let _ = is_news(&message);
             }
         }
@@ -279,10 +304,15 @@ mod tests {
         let mut body = vec![AF_INET, 32, 0, 0, 254, 0, 0, RTN_UNICAST, 0, 0, 0, 0];
         body.extend(attribute(RTA_OIF, &3u32.to_ne_bytes()));
         let bytes = request(RTM_NEWROUTE, 0, 1, &body);
-        assert_eq!(route_device(&messages(&bytes).next().unwrap()), Some(3));
+        let way = |gateway| Some(Route { link: 3, gateway });
+        assert_eq!(route(&messages(&bytes).next().unwrap()), way(None));
+        body.extend(attribute(RTA_GATEWAY, &[192, 0, 2, 1]));
+        let bytes = request(RTM_NEWROUTE, 0, 1, &body);
+        let gateway = Some("192.0.2.1".parse().unwrap());
+        assert_eq!(route(&messages(&bytes).next().unwrap()), way(gateway));
         body[7] = 6;
         let bytes = request(RTM_NEWROUTE, 0, 1, &body);
-        assert_eq!(route_device(&messages(&bytes).next().unwrap()), None);
+        assert_eq!(route(&messages(&bytes).next().unwrap()), None);
     }
 
     #[test]

@@ -1,0 +1,1 @@
+//! Each kind of line by its facts, and each trap.
