@@ -265,6 +265,16 @@ pub enum Certainty {
     Proved,
 }
 
+impl fmt::Display for Certainty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Certainty::Unknown => "unknown",
+            Certainty::Likely => "likely",
+            Certainty::Proved => "proved",
+        })
+    }
+}
+
 /// The verdict on one line, with what it rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
