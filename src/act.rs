@@ -3,10 +3,11 @@
 
 use crate::decide::{self, Decision, Step};
 use crate::dry::Dry;
-use crate::journal::{Journal, Outside, RecordKey, backoff};
+use crate::journal::{Journal, Outside, OutsideKey, RecordKey, backoff};
 use crate::lookup;
 use crate::model::config::Config;
 use crate::model::known::Known;
+use crate::model::line::{Means, Seen};
 use crate::model::name::{Family, Want};
 use crate::model::outcome::Outcome;
 use crate::model::wan::WanView;
@@ -49,27 +50,9 @@ pub fn ask_outside(
             continue;
         }
         let own = view.find(wan.as_deref(), decision.family).map(decide::own).unwrap_or_default();
-        let answer = ask(sys, config, journal, device.as_deref(), decision.family, save);
-        if sys.stopping() {
+        if ask_one(sys, config, journal, key.clone(), device.as_deref(), own, save).is_none() {
             break;
         }
-        let now = sys.now();
-        let chance = sys.chance();
-        let entry = journal.outside.entry(key.clone()).or_default();
-        let failures = match (&answer, entry.seen_from == own) {
-            (Answer::Known(_), _) => 0,
-            (_, true) => entry.failures.saturating_add(1),
-            (_, false) => 1,
-        };
-        let retry = backoff(failures.saturating_sub(1), FIRST_LOOKUP_RETRY, chance);
-        let (answer, trouble, next) = match answer {
-            Answer::Known(ip) => (Some(ip), String::new(), now + config.lookup.interval),
-            Answer::Unknown(why) => (None, why, now + retry.min(config.lookup.interval)),
-            Answer::TooSoon(at) => {
-                (None, "the services were asked a moment ago".into(), at.max(now))
-            }
-        };
-        *entry = Outside { seen_from: own, answer, trouble, asked_at: now, next, failures };
         asked.push(key);
     }
     if !asked.is_empty() {
@@ -77,6 +60,46 @@ pub fn ask_outside(
         save(sys, journal);
     }
     !asked.is_empty()
+}
+
+/// Asks for one WAN, whose addresses are `own`, and notes the answer. What each service said;
+/// `None` if TERM or INT came in between.
+pub fn ask_one(
+    sys: &mut dyn Sys,
+    config: &Config,
+    journal: &mut Journal,
+    key: OutsideKey,
+    device: Option<&str>,
+    own: Vec<IpAddr>,
+    save: &mut dyn FnMut(&mut dyn Sys, &Journal),
+) -> Option<Vec<Seen>> {
+    let (answer, said) = ask(sys, config, journal, device, key.1, save);
+    if sys.stopping() {
+        return None;
+    }
+    let now = sys.now();
+    let chance = sys.chance();
+    let entry = journal.outside.entry(key).or_default();
+    let same = entry.seen_from == own;
+    let failures = match (&answer, same) {
+        (Answer::Known(_), _) => 0,
+        (_, true) => entry.failures.saturating_add(1),
+        (_, false) => 1,
+    };
+    let retry = backoff(failures.saturating_sub(1), FIRST_LOOKUP_RETRY, chance);
+    // A look that brought nothing does not take back what others agreed on.
+    let seen = match answer {
+        Answer::Known(_) => said.iter().filter(|one| one.answer.is_ok()).cloned().collect(),
+        _ if same => std::mem::take(&mut entry.seen),
+        _ => Vec::new(),
+    };
+    let (answer, trouble, next) = match answer {
+        Answer::Known(ip) => (Some(ip), String::new(), now + config.lookup.interval),
+        Answer::Unknown(why) => (None, why, now + retry.min(config.lookup.interval)),
+        Answer::TooSoon(at) => (None, "the services were asked a moment ago".into(), at.max(now)),
+    };
+    *entry = Outside { seen_from: own, answer, trouble, asked_at: now, next, failures, seen };
+    Some(said)
 }
 
 enum Answer {
@@ -92,19 +115,20 @@ fn ask(
     device: Option<&str>,
     family: Family,
     save: &mut dyn FnMut(&mut dyn Sys, &Journal),
-) -> Answer {
+) -> (Answer, Vec<Seen>) {
     let now = sys.now();
     let services = lookup::services(&config.lookup, family);
     let free = |url: &str| journal.services.get(&(url.to_string(), family)).copied();
     let pick = lookup::pick(&services, &free, now, config.lookup.agree);
     if pick.ask.is_empty() {
-        return match pick.earliest {
+        let answer = match pick.earliest {
             Some(at) => Answer::TooSoon(at),
             None => Answer::Unknown(format!(
                 "fewer than {} independent lookup services are configured for {family}",
                 config.lookup.agree
             )),
         };
+        return (answer, Vec::new());
     }
     // Noted before they are asked: a crash in the middle must not ask them again at once.
     for service in &pick.ask {
@@ -136,10 +160,13 @@ fn ask(
         let free = journal.services.entry((url, family)).or_default();
         *free = (now + rest).max(*free);
     }
-    match asked.verdict {
+    let answer = match asked.verdict {
         Known::Known(ip) => Answer::Known(ip),
         Known::Unknown(why) => Answer::Unknown(why),
-    }
+    };
+    let said = asked.answers.into_iter();
+    let said = said.map(|(service, answer)| Seen { means: Means::of(&service), service, answer });
+    (answer, said.collect())
 }
 
 /// The records of an account that are to be published.

@@ -6,10 +6,12 @@
 //! nothing, and nothing here ever deletes.
 
 use crate::choose::{self, Choice, Reject};
-use crate::journal::{Calls, Journal, Moment, RecordKey};
+use crate::journal::{Calls, Journal, Moment, Outside, RecordKey};
+use crate::line::{self, Facts};
 use crate::model::address::{Kind, class};
 use crate::model::config::Config;
 use crate::model::known::Known;
+use crate::model::line::{Line, Verdict};
 use crate::model::name::{Family, Name, SharedLine};
 use crate::model::wan::{Because, Wan, WanView};
 use crate::providers;
@@ -97,34 +99,67 @@ fn record(
     let known = journal.record(&key(name, family), fingerprint);
     let published = known.map(|record| &record.confirmed[..]).unwrap_or_default();
 
+    let verdict = verdict(journal, config, wan);
+    if verdict.line == Line::VpnEgress && name.wan.is_none() && name.shared_line != SharedLine::Wan
+    {
+        return (Step::Skip, vpn(name, device), None);
+    }
     let usable = |ip: IpAddr| choose::allowed(ip, name.shared_line, &config.assume_public);
-    let (addresses, why) = match choose::choose(&wan.addresses, family, published, &usable) {
-        Choice::Use(ip, why) => (vec![ip], format!("{} on {device}: {why}", is_what(ip))),
-        Choice::None(rejected) => {
-            let seen = seen(wan, device, &rejected);
-            match name.shared_line {
-                SharedLine::Outside if !worth_asking(wan) => return (Step::Absent, seen, None),
-                SharedLine::Outside => match outside(journal, wan, now) {
-                    Asked::Answer(ip, next) => {
-                        let why = format!("the Internet sees {ip}; {seen}");
-                        let (step, why, again) =
-                            target(journal, config, now, name, family, vec![ip], why);
-                        return (step, why, Some(again.map_or(next, |at| at.min(next))));
-                    }
-                    Asked::Trouble(why, next) => {
-                        let why = format!("{why}; {seen}");
-                        return (Step::Unknown, why, Some(next));
-                    }
-                    Asked::NotYet => return (Step::Ask(Some(device.clone())), seen, None),
-                },
-                _ if wan.addresses.is_empty() || !shared(&rejected) => {
-                    return (Step::Absent, seen, None);
+    let (addresses, why, seen) = match choose::choose(&wan.addresses, family, published, &usable) {
+        Choice::Use(ip, why) => {
+            let mut why = format!("{} on {device}: {why}", is_what(ip));
+            if let Line::Map { .. } = verdict.line {
+                why.push_str("; it is shared by ports, see reachd line");
+            }
+            match unseen(journal, config, wan, name) {
+                Some(other) => {
+                    (Vec::new(), why, format!("{device} has {ip}, but the Internet sees {other}"))
                 }
-                _ => return (Step::Skip, skip(name, seen), None),
+                None => (vec![ip], why, String::new()),
             }
         }
+        Choice::None(rejected) => {
+            let seen = seen(wan, device, &rejected);
+            let translated = matches!(verdict.line, Line::DsLite | Line::Xlat464);
+            let asks = name.shared_line == SharedLine::Outside;
+            if (asks && !worth_asking(wan)) || (!asks && !translated && !shared(&rejected)) {
+                return (Step::Absent, seen, None);
+            }
+            (Vec::new(), String::new(), seen)
+        }
     };
-    target(journal, config, now, name, family, addresses, why)
+    if !addresses.is_empty() {
+        return target(journal, config, now, name, family, addresses, why);
+    }
+    // The line is shared: the owner's policy counts.
+    if name.shared_line != SharedLine::Outside {
+        return (Step::Skip, skip(name, seen, &verdict.line), None);
+    }
+    match outside(journal, wan, now) {
+        Asked::Answer(ip, next) => {
+            let why = format!("the Internet sees {ip}; {seen}");
+            let (step, why, again) = target(journal, config, now, name, family, vec![ip], why);
+            (step, why, Some(again.map_or(next, |at| at.min(next))))
+        }
+        Asked::Trouble(why, next) => (Step::Unknown, format!("{why}; {seen}"), Some(next)),
+        Asked::NotYet => (Step::Ask(Some(device.clone())), seen, None),
+    }
+}
+
+/// The verdict on a WAN's line, by what one look and remembered lookups tell.
+pub fn verdict(journal: &Journal, config: &Config, wan: &Wan) -> Verdict {
+    let seen = remembered(journal, wan).map(|known| &known.seen[..]).unwrap_or_default();
+    let assume_public = &config.assume_public[..];
+    line::verdict(&Facts { wan, seen, gateway: None, hops: &[], assume_public })
+}
+
+/// The IPv4 address that the Internet sees, if lookups agreed on one that is none of the WAN's
+/// own though one of those looks public. Nobody asks on a line that looks public just for this:
+/// it counts where it is known (`reachd line` asks).
+fn unseen(journal: &Journal, config: &Config, wan: &Wan, name: &Name) -> Option<IpAddr> {
+    let asked = name.shared_line != SharedLine::Wan && wan.family == Family::Ipv4;
+    let seen = &remembered(journal, wan).filter(|_| asked)?.seen;
+    line::sees_another(wan, seen, &config.assume_public)
 }
 
 /// The addresses are settled: are they there already, may the provider be called?
@@ -190,13 +225,19 @@ enum Asked {
 
 /// What the journal holds of lookups for this WAN, as long as nothing changed since.
 fn outside(journal: &Journal, wan: &Wan, now: Moment) -> Asked {
-    match journal.outside.get(&(wan.asked.clone().unwrap_or_default(), wan.family)) {
-        Some(known) if known.seen_from == own(wan) && now < known.next => match known.answer {
+    match remembered(journal, wan) {
+        Some(known) if now < known.next => match known.answer {
             Some(ip) => Asked::Answer(ip, known.next),
             None => Asked::Trouble(known.trouble.clone(), known.next),
         },
         _ => Asked::NotYet,
     }
+}
+
+/// What lookups said of this WAN while it had the addresses that it has now.
+pub fn remembered<'j>(journal: &'j Journal, wan: &Wan) -> Option<&'j Outside> {
+    let known = journal.outside.get(&(wan.asked.clone().unwrap_or_default(), wan.family))?;
+    (known.seen_from == own(wan)).then_some(known)
 }
 
 /// The WAN's own addresses, to tell whether an answer from outside still belongs to it.
@@ -240,11 +281,24 @@ fn seen(wan: &Wan, device: &str, rejected: &[(IpAddr, Reject)]) -> String {
     text
 }
 
-fn skip(name: &Name, seen: String) -> String {
+fn skip(name: &Name, seen: String, line: &Line) -> String {
+    let (title, why) = match line {
+        Line::DoubleNat { .. } => (line::title(line), "connections reach that router first"),
+        Line::Unknown | Line::Public => ("shared", "no connection from the Internet would arrive"),
+        _ => (line::title(line), "no connection from the Internet would arrive"),
+    };
     format!(
-        "{seen}; nothing is published, because no connection from the Internet would arrive. \
-         To publish what the Internet sees all the same, set option shared_line 'outside' in \
-         section '{}'",
+        "{seen}; {title}; nothing is published, because {why}. To publish what the Internet sees \
+         all the same, set option shared_line 'outside' in section '{}'",
+        name.section
+    )
+}
+
+fn vpn(name: &Name, device: &str) -> String {
+    format!(
+        "packets to the Internet leave by {device}, a VPN, and what is seen there is the VPN's \
+         address; nothing is published. Name your ISP's network with option wan in section '{}', \
+         or '{device}' if you want the VPN's address",
         name.section
     )
 }
