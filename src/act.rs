@@ -43,14 +43,24 @@ pub fn ask_outside(
 ) -> bool {
     let mut asked = Vec::new();
     for decision in decisions {
-        let Step::Ask(device) = &decision.step else { continue };
+        let (device, needed) = match &decision.step {
+            Step::Ask(device) => (device.as_deref(), true),
+            Step::Check(_, device) => (Some(&device[..]), false),
+            _ => continue,
+        };
         let wan = &config.names[decision.name].wan;
         let key = (wan.clone().unwrap_or_default(), decision.family);
         if asked.contains(&key) {
             continue;
         }
         let own = view.find(wan.as_deref(), decision.family).map(decide::own).unwrap_or_default();
-        if ask_one(sys, config, journal, key.clone(), device.as_deref(), own, save).is_none() {
+        if !needed && !can_spare(sys, config, journal, decision.family) {
+            let entry = Outside { seen_from: own, failures: decide::CHECKS, ..Outside::default() };
+            journal.outside.insert(key.clone(), entry);
+            asked.push(key);
+            continue;
+        }
+        if ask_one(sys, config, journal, key.clone(), device, own, save).is_none() {
             break;
         }
         asked.push(key);
@@ -60,6 +70,13 @@ pub fn ask_outside(
         save(sys, journal);
     }
     !asked.is_empty()
+}
+
+/// After a check, enough services must be left for when the line changes and they are needed.
+fn can_spare(sys: &mut dyn Sys, config: &Config, journal: &Journal, family: Family) -> bool {
+    let services = lookup::services(&config.lookup, family);
+    let free = |url: &str| journal.services.get(&(url.to_string(), family)).copied();
+    !lookup::pick(&services, &free, sys.now(), 2 * config.lookup.agree.max(1)).ask.is_empty()
 }
 
 /// Asks for one WAN, whose addresses are `own`, and notes the answer. What each service said;

@@ -8,6 +8,7 @@ use crate::act::{self, Happened};
 use crate::decide::{Decision, Step, decide};
 use crate::journal::{Journal, Moment};
 use crate::model::config::Config;
+use crate::model::line::Verdict;
 use crate::model::name::Family;
 use crate::model::outcome::Outcome;
 use crate::model::wan::WanView;
@@ -22,10 +23,16 @@ use std::time::Duration;
 /// Shortest sleep between two rounds that only the time has called for.
 const SOONEST: Duration = Duration::from_millis(50);
 
+mod lines;
+
+pub use lines::{How, Lines, OneLine, Told};
+
 /// One round's facts, for those who print them.
 #[derive(Debug)]
 pub struct Round {
     pub view: WanView,
+    /// On the line of each of the view's WANs, in its order.
+    pub verdicts: Vec<Verdict>,
     /// As they stood before acting.
     pub decisions: Vec<Decision>,
     pub happened: Vec<Happened>,
@@ -40,6 +47,8 @@ pub struct Agent {
     pub journal: Journal,
     /// What was last logged of each record: a daemon that repeats itself is not read.
     told: BTreeMap<(usize, Family), String>,
+    /// The same for the line of each WAN.
+    told_lines: BTreeMap<(Option<String>, Family), String>,
     /// The essence that the copy on flash holds.
     copied: Option<u64>,
     /// The journal could not be written; said once.
@@ -53,6 +62,7 @@ impl Agent {
             config,
             journal: Journal::default(),
             told: BTreeMap::new(),
+            told_lines: BTreeMap::new(),
             copied: None,
             unwritable: false,
         };
@@ -163,6 +173,7 @@ impl Agent {
             }
             happened = act::publish(sys, config, journal, &decisions, &mut save);
         }
+        let verdicts = self.verdicts(&view);
         self.tell(&decisions, &happened);
         let now = sys.now();
         let after = decide(&view, &self.journal, &self.config, now);
@@ -171,11 +182,11 @@ impl Agent {
         let again = after
             .iter()
             .filter_map(|decision| match decision.step {
-                Step::Ask(_) if acting => Some(soon),
+                Step::Ask(_) | Step::Check(..) if acting => Some(soon),
                 _ => decision.again.map(|at| at.max(now)),
             })
             .min();
-        Round { view, decisions, happened, again }
+        Round { view, verdicts, decisions, happened, again }
     }
 
     /// Forgets what failed for good, too. Waits that a provider asked for stay.
@@ -258,7 +269,10 @@ impl Agent {
         }
         for decision in decisions {
             let at = (decision.name, decision.family);
-            if matches!(decision.step, Step::Publish(_) | Step::Wait(_) | Step::Right(_)) {
+            if matches!(
+                decision.step,
+                Step::Publish(_) | Step::Wait(_) | Step::Right(_) | Step::Check(..)
+            ) {
                 continue;
             }
             if self.told.get(&at) == Some(&decision.why) {

@@ -15,6 +15,8 @@ Commands:
   once --dry-run      send and write nothing; show the requests instead, with
                       their secrets replaced
   why [NAME]          look and tell what would be done, and why; changes nothing
+  line [--json]       what the ISP gives on each WAN (public address, CGNAT,
+                      DS-Lite, ...), by what evidence, and what that means for you
   status [--json]     what was published, what failed, when it is tried again
   check-config [FILE] read the config and tell what is wrong with it
   providers [ID]      the DNS services reachd speaks, or one with its options
@@ -42,6 +44,7 @@ pub enum Command {
     Run,
     Once { again: bool, dry: bool },
     Why { name: Option<String> },
+    Line { json: bool },
     Status { json: bool },
     CheckConfig,
     Providers { id: Option<String> },
@@ -96,6 +99,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         "run" => Command::Run,
         "once" => Command::Once { again, dry },
         "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()) },
+        "line" => Command::Line { json },
         "status" => Command::Status { json },
         "check-config" => {
             config = argument.or(config);
@@ -108,8 +112,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         "help" => Command::Help,
         _ => return Err(format!("there is no command '{word}'; see reachd --help")),
     };
-    if json && !matches!(command, Command::Status { .. }) {
-        return Err(format!("--json goes with status, not with {word}"));
+    if json && !matches!(command, Command::Status { .. } | Command::Line { .. }) {
+        return Err(format!("--json goes with line and status, not with {word}"));
     }
     if again && !matches!(command, Command::Once { .. }) {
         return Err(format!("--again goes with once, not with {word}"));
@@ -157,7 +161,7 @@ mod tests {
             ("fly", "no command 'fly'"),
             ("run now", "one word too many"),
             ("why a b", "one word too many"),
-            ("once --json", "goes with status"),
+            ("once --json", "goes with line and status"),
             ("run --again", "goes with once"),
             ("run --dry-run", "goes with once"),
             ("import-ddns a b", "one word too many"),
@@ -171,7 +175,9 @@ mod tests {
 
     #[test]
     fn help_names_every_command_and_fits_80_columns() {
-        for word in ["run", "once", "why", "status", "check-config", "providers", "import-ddns"] {
+        for word in
+            ["run", "once", "why", "line", "status", "check-config", "providers", "import-ddns"]
+        {
             assert!(HELP.contains(&format!("\n  {word} ")), "{word}");
         }
         assert!(HELP.lines().all(|line| line.len() <= 80));

@@ -40,6 +40,9 @@ pub enum Step {
     Publish(Vec<IpAddr>),
     /// The provider confirmed these; nothing to do.
     Right(Vec<IpAddr>),
+    /// The provider confirmed these, and they look public: lookups bound to this device shall
+    /// tell whether the Internet sees them, too.
+    Check(Vec<IpAddr>, String),
     /// These should be there, but the provider may not be called yet (see `again`).
     Wait(Vec<IpAddr>),
     /// A permanent error; idle until the owner changes something.
@@ -129,6 +132,18 @@ fn record(
         }
     };
     if !addresses.is_empty() {
+        if published == addresses && name.shared_line == SharedLine::Outside {
+            match unchecked(journal, wan, now) {
+                Some(at) if at <= now => {
+                    return (Step::Check(addresses, device.clone()), why, None);
+                }
+                Some(at) => {
+                    let answer = target(journal, config, now, name, family, addresses, why);
+                    return (answer.0, answer.1, Some(answer.2.map_or(at, |again| again.min(at))));
+                }
+                None => {}
+            }
+        }
         return target(journal, config, now, name, family, addresses, why);
     }
     // The line is shared: the owner's policy counts.
@@ -154,12 +169,26 @@ pub fn verdict(journal: &Journal, config: &Config, wan: &Wan) -> Verdict {
 }
 
 /// The IPv4 address that the Internet sees, if lookups agreed on one that is none of the WAN's
-/// own though one of those looks public. Nobody asks on a line that looks public just for this:
-/// it counts where it is known (`reachd line` asks).
+/// own though one of those looks public.
 fn unseen(journal: &Journal, config: &Config, wan: &Wan, name: &Name) -> Option<IpAddr> {
     let asked = name.shared_line != SharedLine::Wan && wan.family == Family::Ipv4;
     let seen = &remembered(journal, wan).filter(|_| asked)?.seen;
     line::sees_another(wan, seen, &config.assume_public)
+}
+
+/// So many looks that bring nothing, and a public address is taken at its word.
+pub const CHECKS: u32 = 3;
+
+/// When to ask whether the Internet sees an IPv4 address that looks public; `None`: it is known,
+/// or could not be learnt.
+fn unchecked(journal: &Journal, wan: &Wan, now: Moment) -> Option<Moment> {
+    match remembered(journal, wan) {
+        _ if wan.family == Family::Ipv6 => None,
+        None => Some(now),
+        Some(known) => {
+            (known.seen.is_empty() && known.failures < CHECKS).then_some(known.next.max(now))
+        }
+    }
 }
 
 /// The addresses are settled: are they there already, may the provider be called?
@@ -211,7 +240,7 @@ fn not_before(calls: &Calls, min_interval: Duration, changed: bool) -> Moment {
 
 /// Can packets of this family leave here at all? IPv6 needs more than a link-local address;
 /// IPv4 may need none (464XLAT), but then only a default route says so.
-fn worth_asking(wan: &Wan) -> bool {
+pub fn worth_asking(wan: &Wan) -> bool {
     wan.addresses.iter().any(|address| class(address.ip).kind.fits_a_record())
         || (wan.family == Family::Ipv4
             && !matches!(wan.device, Known::Known(Some((_, Because::Config)))))
@@ -282,13 +311,16 @@ fn seen(wan: &Wan, device: &str, rejected: &[(IpAddr, Reject)]) -> String {
 }
 
 fn skip(name: &Name, seen: String, line: &Line) -> String {
-    let (title, why) = match line {
-        Line::DoubleNat { .. } => (line::title(line), "connections reach that router first"),
-        Line::Unknown | Line::Public => ("shared", "no connection from the Internet would arrive"),
-        _ => (line::title(line), "no connection from the Internet would arrive"),
+    let why = match line {
+        Line::DoubleNat { .. } => "connections reach that router first",
+        _ => "no connection from the Internet would arrive",
+    };
+    let title = match line {
+        Line::Unknown => String::new(),
+        _ => format!("; {}", line::title(line)),
     };
     format!(
-        "{seen}; {title}; nothing is published, because {why}. To publish what the Internet sees \
+        "{seen}{title}; nothing is published, because {why}. To publish what the Internet sees \
          all the same, set option shared_line 'outside' in section '{}'",
         name.section
     )

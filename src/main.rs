@@ -1,14 +1,14 @@
 //! Picks the command, makes the real outside world, turns the result into an exit code.
 
 use reachd::act;
-use reachd::agent::{Agent, Round};
+use reachd::agent::{Agent, OneLine, Round};
 use reachd::cli::{self, Command, Typed};
 use reachd::config;
 use reachd::decide::Step;
 use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::providers;
-use reachd::render::{json, text};
+use reachd::render::{json, line, text};
 use reachd::sys::{self, World};
 use reachd::world::{Event, Net, Sys};
 use std::io::Write;
@@ -56,7 +56,10 @@ fn command(typed: Typed) -> u8 {
             }
         }
         Command::Run => run(&typed),
-        Command::Once { .. } | Command::Why { .. } | Command::Status { .. } => look(typed),
+        Command::Once { .. }
+        | Command::Why { .. }
+        | Command::Line { .. }
+        | Command::Status { .. } => look(typed),
     }
 }
 
@@ -64,7 +67,14 @@ fn command(typed: Typed) -> u8 {
 fn look(typed: Typed) -> u8 {
     let mut world = World::new();
     world.show_progress();
-    let Some(config) = load(&mut world, &typed.config) else { return USAGE };
+    let config = match typed.command {
+        // What the line is can be told before there is anything to publish.
+        Command::Line { .. } if world.file_mode(&typed.config).is_none() => {
+            config::read(&typed.config, b"", 0, &mut |_| Err(String::new())).0
+        }
+        _ => load(&mut world, &typed.config),
+    };
+    let Some(config) = config else { return USAGE };
     // People at a prompt read the table below, not a log.
     sys::log::start(if typed.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Off });
     if let Err(why) = sys::signals::install() {
@@ -74,6 +84,12 @@ fn look(typed: Typed) -> u8 {
     match typed.command {
         Command::Status { json: false } => print(&text::status(&agent, world.now())),
         Command::Status { json: true } => print(&json::status(&agent, world.now())),
+        Command::Line { json } => {
+            let lines = agent.lines(&mut world);
+            print(&if json { line::json(&lines) } else { line::text(&lines) });
+            let unknown = |one: &OneLine| matches!(one.wan.device, Known::Unknown(_));
+            if lines.wans.iter().all(unknown) { BLIND } else { FINE }
+        }
         Command::Why { name } => {
             let round = agent.round(&mut world, false);
             print(&text::round(&agent.config, &round, world.now(), name.as_deref()));
@@ -210,10 +226,9 @@ fn verdict(config: &Config, round: &Round) -> u8 {
             .any(|decision| matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_)));
     let right = |name: usize| {
         round.happened.iter().any(|happened| happened.name == name && happened.outcome.is_right())
-            || round
-                .decisions
-                .iter()
-                .any(|decision| decision.name == name && matches!(decision.step, Step::Right(_)))
+            || round.decisions.iter().any(|decision| {
+                decision.name == name && matches!(decision.step, Step::Right(_) | Step::Check(..))
+            })
     };
     if failed || !(0..config.names.len()).all(right) { WRONG } else { FINE }
 }

@@ -166,18 +166,28 @@ fn found(
     links: &[Link],
     family: Family,
 ) -> Known<Option<(String, Because)>> {
-    if let Some(Ok(interfaces)) = netifd.ask(sys)
-        && let Some(Interface { name, device: Some(device), .. }) = netifd::wan(interfaces, family)
-    {
-        return Known::Known(Some((device.clone(), Because::Netifd(name.clone()))));
-    }
+    let silent = match netifd.ask(sys) {
+        Some(Ok(interfaces)) => {
+            let wan = netifd::wan(interfaces, family);
+            if let Some(Interface { name, device: Some(device), .. }) = wan {
+                return Known::Known(Some((device.clone(), Because::Netifd(name.clone()))));
+            }
+            None
+        }
+        Some(Err(why)) => Some(why.to_string()),
+        None => None,
+    };
     // netifd knows nothing, or no way out: a route set by hand or by a VPN is the kernel's.
     match sys.route(family, None, None) {
         Err(why) => Known::unknown(why),
         Ok(None) => Known::Known(None),
         Ok(Some(route)) => match links.iter().find(|link| link.index == route.link) {
             Some(link) if link.loopback => Known::Known(None),
-            Some(link) => Known::Known(Some((link.name.clone(), Because::KernelRoute))),
+            Some(link) => match silent {
+                // netifd would tell which network is below the VPN.
+                Some(why) if access::is_vpn(sys, &link.name) => Known::Unknown(why),
+                _ => Known::Known(Some((link.name.clone(), Because::KernelRoute))),
+            },
             None => Known::unknown("the default route is by a link that has just changed"),
         },
     }

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 mod words;
 
-pub use words::{key, meaning, title};
+pub use words::{key, meaning, summary, title};
 
 /// NAT-PMP (RFC 6886 3.5): the gateway has no Internet address itself.
 const PMP_NETWORK_FAILURE: u16 = 3;
@@ -282,7 +282,10 @@ impl Judge<'_> {
         match &rule.ports {
             Known::Known(ports) => {
                 let (count, ranges) = (ports.count(), ports.0.len());
-                self.say(format!("its rules give us {count} ports in {ranges} ranges"));
+                self.say(match ranges {
+                    1 => format!("its rules give us {count} ports"),
+                    _ => format!("its rules give us {count} ports in {ranges} ranges"),
+                });
             }
             Known::Unknown(why) => {
                 self.say(why.clone());
@@ -473,7 +476,7 @@ impl Judge<'_> {
 }
 
 /// The host of a service as it is written in the config.
-fn host(service: &str) -> &str {
+pub fn host(service: &str) -> &str {
     let rest = service.split_once("://").map_or(service, |(_, rest)| rest);
     rest.split(['/', '?']).next().unwrap_or(rest)
 }

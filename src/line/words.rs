@@ -45,6 +45,15 @@ pub fn title(line: &Line) -> &'static str {
     }
 }
 
+/// Title and certainty.
+pub fn summary(verdict: &Verdict) -> String {
+    let title = title(&verdict.line);
+    match verdict.certainty {
+        Certainty::Unknown => title.to_string(),
+        certainty => format!("{title}, {certainty}"),
+    }
+}
+
 /// What it means for the owner, in sentences. `prefixes`: what is public and delegated over IPv6,
 /// on whatever WAN, for those who must turn to it.
 pub fn meaning(verdict: &Verdict, wan: &Wan, prefixes: &[Prefix]) -> String {

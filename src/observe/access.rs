@@ -91,6 +91,11 @@ fn can_be_a_source(ip: &IpAddr) -> bool {
     address::class(*ip).kind.fits_a_record()
 }
 
+/// The kernel knows it as a VPN's.
+pub fn is_vpn(sys: &mut dyn Sys, device: &str) -> bool {
+    kind_of(sys, device).as_deref().and_then(Way::of) == Some(Way::Vpn)
+}
+
 /// The kernel's own word on a link, as far as it tells the kind of line.
 fn kind_of(sys: &mut dyn Sys, device: &str) -> Option<String> {
     let mut file = |name: &str| {

@@ -1,4 +1,5 @@
 //! What people and programs read of us. Each format owns its promise to its reader.
 
 pub mod json;
+pub mod line;
 pub mod text;
