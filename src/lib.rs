@@ -65,6 +65,26 @@
 //! 10. **Absent on purpose**: async, channels, own threads, regular expressions, a listening
 //!     socket, shells, `Serialize` on model types, a switch to weaken TLS.
 //!
+//! # What becomes of a record on each kind of line
+//!
+//! | line | what is published for IPv4 |
+//! |---|---|
+//! | public | the WAN's address, at once; nobody is asked first |
+//! | MAP-E, MAP-T, lw4o6 | the same: it is what the Internet sees. Which ports are ours is told |
+//! | CGNAT, double NAT, DS-Lite, 464XLAT, mobile | as `option shared_line` says |
+//! | VPN | nothing where it was merely found; a name with `option wan` gets what it names |
+//! | down, unknown | what was published stays |
+//!
+//! An address that looks public and that the Internet does not see (squat space) counts as shared
+//! once lookups have agreed on another from these very addresses. Nobody is asked for that alone,
+//! but where a name has `shared_line 'outside'` (lookups are in use anyway, and enough services
+//! are left for when they are needed), or the owner types `reachd line`. Until then, and while
+//! answers fail or contradict each other, the address is taken at its word. A later look that
+//! brings nothing does not take back what was agreed on before.
+//!
+//! The verdict is judged afresh in every round, from one look and what the journal remembers; an
+//! answer from outside counts as long as the WAN has the addresses it was given to.
+//!
 //! # Where this differs from the first design
 //!
 //! - The rtnetlink subscription is a bell only (invariant 3); the design had changes applied to a
