@@ -6,18 +6,19 @@
 
 use crate::act::{self, Happened};
 use crate::decide::{Decision, Step, decide};
+use crate::hooks;
 use crate::journal::{Journal, Moment};
 use crate::model::config::Config;
 use crate::model::line::Verdict;
+use crate::model::map::Map;
 use crate::model::name::Family;
 use crate::model::outcome::Outcome;
 use crate::model::wan::WanView;
+use crate::model::words::{list, span};
 use crate::observe::observe;
 use crate::providers;
 use crate::world::{Event, Sys};
 use log::{debug, error, info, warn};
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Shortest sleep between two rounds that only the time has called for.
@@ -46,9 +47,9 @@ pub struct Agent {
     pub config: Config,
     pub journal: Journal,
     /// What was last logged of each record: a daemon that repeats itself is not read.
-    told: BTreeMap<(usize, Family), String>,
+    told: Map<(usize, Family), String>,
     /// The same for the line of each WAN.
-    told_lines: BTreeMap<(Option<String>, Family), String>,
+    told_lines: Map<(Option<String>, Family), String>,
     /// The essence that the copy on flash holds.
     copied: Option<u64>,
     /// The journal could not be written; said once.
@@ -61,8 +62,8 @@ impl Agent {
         let mut agent = Agent {
             config,
             journal: Journal::default(),
-            told: BTreeMap::new(),
-            told_lines: BTreeMap::new(),
+            told: Map::new(),
+            told_lines: Map::new(),
             copied: None,
             unwritable: false,
         };
@@ -137,6 +138,7 @@ impl Agent {
                     }
                 },
                 Event::Recheck => self.doubt(),
+                Event::Clock => self.hope(),
             }
             if sys.stopping() {
                 break;
@@ -163,15 +165,26 @@ impl Agent {
         let view = observe(sys, &self.config);
         let mut decisions = decide(&view, &self.journal, &self.config, sys.now());
         let mut happened = Vec::new();
+        let mut tell_again = None;
         if acting {
             let Agent { config, journal, copied, unwritable, .. } = self;
             let mut save = |sys: &mut dyn Sys, journal: &Journal| {
                 write(sys, config, journal, copied, unwritable);
             };
-            if act::ask_outside(sys, config, journal, &view, &decisions, &mut save) {
-                decisions = decide(&view, journal, config, sys.now());
-            }
             happened = act::publish(sys, config, journal, &decisions, &mut save);
+            // The outside last: a WAN that leads nowhere must not hold up the names of another.
+            if act::ask_outside(sys, config, journal, &view, &decisions, &mut save) {
+                let learnt = decide(&view, journal, config, sys.now());
+                let mut fresh = Vec::new();
+                for (decision, now) in decisions.iter_mut().zip(learnt) {
+                    if matches!(decision.step, Step::Ask(_) | Step::Check(..)) {
+                        *decision = now;
+                        fresh.push(decision.clone());
+                    }
+                }
+                happened.extend(act::publish(sys, config, journal, &fresh, &mut save));
+            }
+            tell_again = hooks::tell(sys, config, journal, &mut save);
         }
         let verdicts = self.verdicts(&view);
         self.tell(&decisions, &happened);
@@ -185,6 +198,7 @@ impl Agent {
                 Step::Ask(_) | Step::Check(..) if acting => Some(soon),
                 _ => decision.again.map(|at| at.max(now)),
             })
+            .chain(tell_again)
             .min();
         Round { view, verdicts, decisions, happened, again }
     }
@@ -200,6 +214,12 @@ impl Agent {
     fn doubt(&mut self) {
         self.journal.records.retain(|_, record| record.latch.is_some());
         self.journal.outside.clear();
+        self.hope();
+    }
+
+    /// What failed may work now: our own patience ends. Waits that a provider asked for stay.
+    fn hope(&mut self) {
+        self.journal.outside.retain(|_, outside| outside.answer.is_some());
         for calls in self.journal.calls.values_mut() {
             calls.failures = 0;
             calls.backoff_until = Duration::ZERO;
@@ -216,6 +236,9 @@ impl Agent {
         for record in self.journal.records.values_mut() {
             record.latch = None;
         }
+        for hook in &self.config.hooks {
+            self.journal.calls.remove(&hooks::calls_id(hook));
+        }
         if moved {
             self.save(sys);
         }
@@ -228,7 +251,12 @@ impl Agent {
             .iter()
             .flat_map(|name| name.families.iter().map(|family| crate::decide::key(name, *family)))
             .collect();
-        journal.keep_only(&|key| names.contains(key), &|id| config.account(id).is_some());
+        let hooks: Vec<_> = config.hooks.iter().map(hooks::calls_id).collect();
+        journal.keep_only(
+            &|key| names.contains(key),
+            &|id| config.account(id).is_some() || hooks.iter().any(|hook| hook == id),
+            &|(hook, ..)| config.hooks.iter().any(|known| known.service.id == *hook),
+        );
         write(sys, config, journal, copied, unwritable);
     }
 
@@ -306,20 +334,6 @@ impl Agent {
         let at = calls.not_before.max(calls.backoff_until).max(last + interval);
         format!("will look again in {}", span(at.saturating_sub(last)))
     }
-}
-
-/// A duration for people: `5 s`, `10 min`, `2 h`.
-pub fn span(time: Duration) -> String {
-    match time.as_millis().div_ceil(1000) {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds.div_ceil(60)),
-        seconds => format!("{} h", seconds.div_ceil(3600)),
-    }
-}
-
-pub fn list(addresses: &[IpAddr]) -> String {
-    let texts: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
-    texts.join(" ")
 }
 
 fn write(

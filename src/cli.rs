@@ -14,12 +14,15 @@ Commands:
                       failed for good and checks what was confirmed before
   once --dry-run      send and write nothing; show the requests instead, with
                       their secrets replaced
-  why [NAME]          look and tell what would be done, and why; changes nothing
+  why [NAME] [--json] look and tell what would be done, and why; changes nothing
   line [--json]       what the ISP gives on each WAN (public address, CGNAT,
                       DS-Lite, ...), by what evidence, and what that means for you
   status [--json]     what was published, what failed, when it is tried again
-  check-config [FILE] read the config and tell what is wrong with it
-  providers [ID]      the DNS services reachd speaks, or one with its options
+  clock               tell the daemon that the clock was set (for hotplug.d/ntp)
+  check-config [FILE] read the config and tell what is wrong with it; --json:
+                      with its sections, without their secrets
+  providers [ID]      the DNS services reachd speaks, or one with its options;
+                      --json: for a form
   import-ddns [FILE]  print a config made from that of ddns-scripts (default
                       /etc/config/ddns); it holds the secrets of that one
 
@@ -30,7 +33,9 @@ Options:
   -h, --help
 
 Signals to `run`: HUP reads the config again and tries once more what failed for
-good; USR1 looks now and checks at the provider; TERM and INT end it.
+good; USR1 looks now and checks at the provider; USR2 says that the clock was
+set (the kernel says so, too); WINCH looks now, as if a network had changed;
+TERM and INT end it.
 
 Exit codes: 0 fine, 1 something is wrong, 2 usage or config, 3 could not look.
 ";
@@ -43,11 +48,12 @@ const DDNS_CONFIG: &str = "/etc/config/ddns";
 pub enum Command {
     Run,
     Once { again: bool, dry: bool },
-    Why { name: Option<String> },
+    Why { name: Option<String>, json: bool },
     Line { json: bool },
     Status { json: bool },
-    CheckConfig,
-    Providers { id: Option<String> },
+    Clock,
+    CheckConfig { json: bool },
+    Providers { id: Option<String>, json: bool },
     ImportDdns { file: String },
     Version,
     Help,
@@ -98,22 +104,24 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     let command = match &word[..] {
         "run" => Command::Run,
         "once" => Command::Once { again, dry },
-        "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()) },
+        "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()), json },
         "line" => Command::Line { json },
         "status" => Command::Status { json },
+        "clock" => Command::Clock,
         "check-config" => {
             config = argument.or(config);
-            Command::CheckConfig
+            Command::CheckConfig { json }
         }
-        "providers" => Command::Providers { id: argument },
+        "providers" => Command::Providers { id: argument, json },
         "import-ddns" => {
             Command::ImportDdns { file: argument.unwrap_or_else(|| DDNS_CONFIG.into()) }
         }
         "help" => Command::Help,
         _ => return Err(format!("there is no command '{word}'; see reachd --help")),
     };
-    if json && !matches!(command, Command::Status { .. } | Command::Line { .. }) {
-        return Err(format!("--json goes with line and status, not with {word}"));
+    let facts = matches!(&word[..], "status" | "why" | "line" | "check-config" | "providers");
+    if json && !facts {
+        return Err(format!("--json goes with what tells facts, not with {word}"));
     }
     if again && !matches!(command, Command::Once { .. }) {
         return Err(format!("--again goes with once, not with {word}"));
@@ -161,7 +169,7 @@ mod tests {
             ("fly", "no command 'fly'"),
             ("run now", "one word too many"),
             ("why a b", "one word too many"),
-            ("once --json", "goes with line and status"),
+            ("once --json", "goes with what tells facts"),
             ("run --again", "goes with once"),
             ("run --dry-run", "goes with once"),
             ("import-ddns a b", "one word too many"),
@@ -175,9 +183,17 @@ mod tests {
 
     #[test]
     fn help_names_every_command_and_fits_80_columns() {
-        for word in
-            ["run", "once", "why", "line", "status", "check-config", "providers", "import-ddns"]
-        {
+        for word in [
+            "run",
+            "once",
+            "why",
+            "line",
+            "status",
+            "clock",
+            "check-config",
+            "providers",
+            "import-ddns",
+        ] {
             assert!(HELP.contains(&format!("\n  {word} ")), "{word}");
         }
         assert!(HELP.lines().all(|line| line.len() <= 80));

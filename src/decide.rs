@@ -6,6 +6,7 @@
 //! nothing, and nothing here ever deletes.
 
 use crate::choose::{self, Choice, Reject};
+use crate::host::{self, Found, Published};
 use crate::journal::{Calls, Journal, Moment, Outside, RecordKey};
 use crate::line::{self, Facts};
 use crate::model::address::{Kind, class};
@@ -13,6 +14,7 @@ use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::line::{Line, Verdict};
 use crate::model::name::{Family, Name, SharedLine};
+use crate::model::utc::utc;
 use crate::model::wan::{Because, Wan, WanView};
 use crate::providers;
 use std::net::IpAddr;
@@ -20,6 +22,9 @@ use std::time::Duration;
 
 /// While an account fails, a new address may be tried this soon after the last call.
 const CHANGED_RETRY: Duration = Duration::from_secs(1);
+
+/// How often an unset clock is looked at; where the kernel tells that it was set, this waits in vain.
+const CLOCK_RETRY: Duration = Duration::from_secs(5);
 
 /// What to do for one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +50,8 @@ pub enum Step {
     Check(Vec<IpAddr>, String),
     /// These should be there, but the provider may not be called yet (see `again`).
     Wait(Vec<IpAddr>),
+    /// These should be there, but the provider cannot be called before the clock is set.
+    Clock(Vec<IpAddr>),
     /// A permanent error; idle until the owner changes something.
     Latched,
     /// The outside must be asked first, by lookups bound to this device (if there is one).
@@ -102,23 +109,41 @@ fn record(
     let known = journal.record(&key(name, family), fingerprint);
     let published = known.map(|record| &record.confirmed[..]).unwrap_or_default();
 
+    let usable = |ip: IpAddr| choose::allowed(ip, name.shared_line, &config.assume_public);
+    if family == Family::Ipv6 && name.has_hosts() {
+        let Some(lan) = view.lan(name.wan.as_deref(), &name.lan) else {
+            return (Step::Unknown, "the LAN was not looked at".into(), None);
+        };
+        let together = together(journal, config, name);
+        let published = Published { here: published, together: &together };
+        return match host::find(lan, &view.leases, &name.hosts, published, &usable) {
+            Found::All(addresses, why, again) => {
+                let answer = target(view, journal, config, now, name, family, addresses, why);
+                sooner(answer, again.map(|after| now + after))
+            }
+            Found::NoPrefix(why) => (Step::Absent, why, None),
+            Found::Unknown(why, again) => (Step::Unknown, why, again.map(|after| now + after)),
+        };
+    }
     let verdict = verdict(journal, config, wan);
     if verdict.line == Line::VpnEgress && name.wan.is_none() && name.shared_line != SharedLine::Wan
     {
         return (Step::Skip, vpn(name, device), None);
     }
-    let usable = |ip: IpAddr| choose::allowed(ip, name.shared_line, &config.assume_public);
-    let (addresses, why, seen) = match choose::choose(&wan.addresses, family, published, &usable) {
+    let (addresses, why, ends) = match choose::choose(&wan.addresses, family, published, &usable) {
         Choice::Use(ip, why) => {
+            let chosen = wan.addresses.iter().find(|address| address.ip == ip);
+            let ends = end(chosen.and_then(|address| address.preferred), now);
             let mut why = format!("{} on {device}: {why}", is_what(ip));
             if let Line::Map { .. } = verdict.line {
                 why.push_str("; it is shared by ports, see reachd line");
             }
             match unseen(journal, config, wan, name) {
                 Some(other) => {
-                    (Vec::new(), why, format!("{device} has {ip}, but the Internet sees {other}"))
+                    let seen = format!("{device} has {ip}, but the Internet sees {other}");
+                    (Vec::new(), seen, None)
                 }
-                None => (vec![ip], why, String::new()),
+                None => (vec![ip], why, ends),
             }
         }
         Choice::None(rejected) => {
@@ -128,24 +153,21 @@ fn record(
             if (asks && !worth_asking(wan)) || (!asks && !translated && !shared(&rejected)) {
                 return (Step::Absent, seen, None);
             }
-            (Vec::new(), String::new(), seen)
+            (Vec::new(), seen, None)
         }
     };
     if !addresses.is_empty() {
-        if published == addresses && name.shared_line == SharedLine::Outside {
-            match unchecked(journal, wan, now) {
-                Some(at) if at <= now => {
-                    return (Step::Check(addresses, device.clone()), why, None);
-                }
-                Some(at) => {
-                    let answer = target(journal, config, now, name, family, addresses, why);
-                    return (answer.0, answer.1, Some(answer.2.map_or(at, |again| again.min(at))));
-                }
-                None => {}
-            }
+        let check = match name.shared_line == SharedLine::Outside && published == addresses {
+            true if view.clock_unset.is_none() => unchecked(journal, wan, now),
+            _ => None,
+        };
+        if check.is_some_and(|at| at <= now) {
+            return (Step::Check(addresses, device.clone()), why, None);
         }
-        return target(journal, config, now, name, family, addresses, why);
+        let answer = target(view, journal, config, now, name, family, addresses, why);
+        return sooner(sooner(answer, ends), check);
     }
+    let seen = why;
     // The line is shared: the owner's policy counts.
     if name.shared_line != SharedLine::Outside {
         return (Step::Skip, skip(name, seen, &verdict.line), None);
@@ -153,11 +175,13 @@ fn record(
     match outside(journal, wan, now) {
         Asked::Answer(ip, next) => {
             let why = format!("the Internet sees {ip}; {seen}");
-            let (step, why, again) = target(journal, config, now, name, family, vec![ip], why);
-            (step, why, Some(again.map_or(next, |at| at.min(next))))
+            sooner(target(view, journal, config, now, name, family, vec![ip], why), Some(next))
         }
         Asked::Trouble(why, next) => (Step::Unknown, format!("{why}; {seen}"), Some(next)),
-        Asked::NotYet => (Step::Ask(Some(device.clone())), seen, None),
+        Asked::NotYet => match clock(view, config, name) {
+            Some(why) => (Step::Unknown, why, Some(now + CLOCK_RETRY)),
+            None => (Step::Ask(Some(device.clone())), seen, None),
+        },
     }
 }
 
@@ -191,8 +215,35 @@ fn unchecked(journal: &Journal, wan: &Wan, now: Moment) -> Option<Moment> {
     }
 }
 
+/// When a lifetime is over. The kernel tells of it as well, but what netifd assigned may be ahead
+/// of the kernel. Zero has ended already: an IPv4 address may be all there is.
+fn end(lifetime: Option<Duration>, now: Moment) -> Option<Moment> {
+    // The kernel counts whole seconds.
+    lifetime.filter(|left| !left.is_zero()).map(|left| now + left + Duration::from_secs(1))
+}
+
+/// Decides again at `other` at the latest.
+fn sooner((step, why, again): Answer, other: Option<Moment>) -> Answer {
+    let again = match (again, other) {
+        (Some(at), Some(other)) => Some(at.min(other)),
+        (at, other) => at.or(other),
+    };
+    (step, why, again)
+}
+
+/// What is published of the hosts of this LAN, in all their names.
+fn together(journal: &Journal, config: &Config, name: &Name) -> Vec<IpAddr> {
+    let same = |other: &&Name| other.has_hosts() && other.wan == name.wan && other.lan == name.lan;
+    let names = config.names.iter().filter(same);
+    let records = names
+        .filter_map(|name| journal.record(&key(name, Family::Ipv6), fingerprint(config, name)));
+    records.flat_map(|record| record.confirmed.iter().copied()).collect()
+}
+
 /// The addresses are settled: are they there already, may the provider be called?
+#[allow(clippy::too_many_arguments)] // each is one fact of the question
 fn target(
+    view: &WanView,
     journal: &Journal,
     config: &Config,
     now: Moment,
@@ -217,6 +268,9 @@ fn target(
     let none = Calls::default();
     let calls = journal.calls.get(&name.account).unwrap_or(&none);
     let until = not_before(calls, provider.min_interval, tried != addresses);
+    if let Some(why) = clock(view, config, name) {
+        return (Step::Clock(addresses), why, Some(now + CLOCK_RETRY));
+    }
     if now < until {
         let trouble = known.map(|record| &record.trouble[..]).unwrap_or_default();
         let why = match trouble {
@@ -335,6 +389,24 @@ fn vpn(name: &Name, device: &str) -> String {
     )
 }
 
+/// Why a name's provider is not to be called with the clock as it is.
+fn clock(view: &WanView, config: &Config, name: &Name) -> Option<String> {
+    let clock = view.clock_unset?;
+    let account = config.account(&name.account)?;
+    providers::needs_clock(providers::find(&account.provider)?, account).then(|| unset(clock))
+}
+
+/// What an unset clock keeps from working, and what to do. The date alone: a text that changes
+/// every second would be told every second.
+pub fn unset(clock: u64) -> String {
+    let time = utc(clock);
+    format!(
+        "the clock of this machine is not set: it shows {}, which is before this reachd was made; \
+         certificates and signatures need the right time. Waiting for NTP",
+        time.split(' ').next().unwrap_or_default()
+    )
+}
+
 /// How we know the WAN, for people.
 pub fn because(because: &Because) -> String {
     match because {
@@ -346,6 +418,8 @@ pub fn because(because: &Because) -> String {
 
 #[cfg(test)]
 mod tests {
+    mod hosts;
+
     use super::*;
     use crate::journal::{Outside, Record};
     use crate::model::account::Account;
@@ -384,6 +458,7 @@ mod tests {
                 ca_file: None,
                 allow_http: false,
             }],
+            hooks: Vec::new(),
             names: vec![Name {
                 section: "home".into(),
                 fqdn: "home.example.org".into(),
@@ -392,6 +467,8 @@ mod tests {
                 families: vec![Family::Ipv4],
                 ttl: None,
                 shared_line,
+                hosts: Vec::new(),
+                lan: "lan".into(),
                 fingerprint: 2,
             }],
         }
@@ -412,15 +489,9 @@ mod tests {
             Known::Unknown(why) => Known::Unknown(why),
         };
         let addresses = addresses.iter().map(address).collect();
-        WanView {
-            wans: vec![Wan {
-                asked: None,
-                family: Family::Ipv4,
-                device,
-                addresses,
-                access: Default::default(),
-            }],
-        }
+        let access = Default::default();
+        let wans = vec![Wan { asked: None, family: Family::Ipv4, device, addresses, access }];
+        WanView { wans, ..WanView::default() }
     }
 
     fn one(view: &WanView, journal: &Journal, config: &Config) -> Decision {

@@ -7,7 +7,9 @@
 use crate::model::account::Account;
 use crate::providers::template::hush;
 use crate::wire::update;
-use crate::world::{DnsTransport, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via};
+use crate::world::{
+    Answer, Ask, DnsTransport, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via,
+};
 
 const HIDDEN: &str = "(secret)";
 
@@ -95,6 +97,20 @@ impl Net for Dry<'_> {
             self.line(&line);
         }
         Self::refuse()
+    }
+
+    fn together(&mut self, asks: &[Ask], via: &Via) -> Vec<Result<Answer, NetError>> {
+        let mut answers = Vec::new();
+        for ask in asks {
+            answers.push(match ask {
+                Ask::Http(request) => self.http(request, via).map(Answer::Http),
+                Ask::Datagram(one) => {
+                    self.line(&format!("datagram to {}, {} bytes", one.to, one.payload.len()));
+                    Self::refuse()
+                }
+            });
+        }
+        answers
     }
 
     fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {

@@ -6,9 +6,9 @@
 //! is refused whole: that costs one re-check at the provider, nothing else.
 
 use crate::model::line::{Means, Seen};
+use crate::model::map::Map;
 use crate::model::name::Family;
 use crate::model::outcome::Outcome;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -79,13 +79,18 @@ pub type RecordKey = (String, Family, String);
 /// The key of an outside answer: the WAN asked for (empty: found) and the family.
 pub type OutsideKey = (String, Family);
 
+/// The key of what was told: hook, topic's word, subject.
+pub type ToldKey = (String, String, String);
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
-    pub records: BTreeMap<RecordKey, Record>,
-    pub calls: BTreeMap<String, Calls>,
-    pub outside: BTreeMap<OutsideKey, Outside>,
+    pub records: Map<RecordKey, Record>,
+    pub calls: Map<String, Calls>,
+    pub outside: Map<OutsideKey, Outside>,
     /// From when on a lookup service may be asked again, by URL and family.
-    pub services: BTreeMap<(String, Family), Moment>,
+    pub services: Map<(String, Family), Moment>,
+    /// What each hook was told last: hook, topic and subject; the fact.
+    pub told: Map<ToldKey, String>,
 }
 
 impl Journal {
@@ -162,9 +167,15 @@ impl Journal {
     }
 
     /// Forgets what the config no longer names, so that the file cannot grow for ever.
-    pub fn keep_only(&mut self, keep: &dyn Fn(&RecordKey) -> bool, account: &dyn Fn(&str) -> bool) {
+    pub fn keep_only(
+        &mut self,
+        keep: &dyn Fn(&RecordKey) -> bool,
+        account: &dyn Fn(&str) -> bool,
+        told: &dyn Fn(&ToldKey) -> bool,
+    ) {
         self.records.retain(|key, _| keep(key));
         self.calls.retain(|id, _| account(id));
+        self.told.retain(|key, _| told(key));
     }
 
     /// What would be a loss after a reboot: confirmed addresses and latches. The copy on flash
@@ -228,6 +239,15 @@ impl Journal {
         for ((url, family), free) in &self.services {
             let _ = writeln!(out, "service {}\t{family}\tfree={}", escape(url), millis(*free));
         }
+        for ((hook, topic, subject), fact) in &self.told {
+            let _ = writeln!(
+                out,
+                "told {}\t{topic}\t{}\tfact={}",
+                escape(hook),
+                escape(subject),
+                escape(fact)
+            );
+        }
         let sum = checksum(out.as_bytes());
         let _ = writeln!(out, "end {sum:016x}");
         out
@@ -263,7 +283,7 @@ impl Journal {
 
     fn line(&mut self, word: &str, rest: &str, clock: &Clock) -> Option<()> {
         let mut plain = Vec::new();
-        let mut fields = BTreeMap::new();
+        let mut fields = Map::new();
         for field in rest.split('\t') {
             match field.split_once('=') {
                 // A key is never escaped; an escaped plain field holds no '='.
@@ -317,6 +337,10 @@ impl Journal {
                 let key = (url.clone(), parse_family(family)?);
                 self.services.insert(key, clock.future(field("free")));
             }
+            ("told", [hook, topic, subject]) => {
+                let key = (hook.clone(), topic.clone(), subject.clone());
+                self.told.insert(key, unescape(field("fact"))?);
+            }
             _ => return None,
         }
         Some(())
@@ -326,7 +350,7 @@ impl Journal {
 /// Exponential, at most an hour, with up to a quarter more by chance.
 pub fn backoff(failures: u32, first: Duration, chance: u64) -> Duration {
     let wait = first.saturating_mul(1 << failures.min(12)).min(LONGEST_BACKOFF);
-    wait + wait.mul_f64((chance % 1024) as f64 / 4096.0)
+    wait + wait * (chance % 1024) as u32 / 4096
 }
 
 /// Turns a saved moment into one of this boot.
@@ -359,7 +383,7 @@ impl Clock {
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn millis(at: Duration) -> u64 {
-    at.as_millis().min(u64::MAX.into()) as u64
+    at.as_secs().saturating_mul(1000).saturating_add(at.subsec_millis().into())
 }
 
 fn moment(text: &str) -> Moment {

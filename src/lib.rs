@@ -21,25 +21,27 @@
 //! | [`model`] | plain values in the field's words | everything else |
 //! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
 //! | [`parse`] | text or values in, facts out (UCI, netifd, MAP rules) | meaning |
-//! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER) | sending |
+//! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER, XML) | sending |
 //! | [`lookup`] | which services tell our outside address, reading and weighing their answers | when to ask |
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
 //! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
 //! | [`line`] | what the ISP gives on a WAN, from evidence: verdict, certainty, meaning | gathering |
 //! | [`choose`] | which of a link's addresses may be published | policy |
+//! | [`host`] | which addresses the LAN hosts of a name have | when to look |
 //! | [`observe`] | one look at the router: WAN devices, addresses, kind of access | deciding |
 //! | [`decide`] | what to do for each record, and why | doing it |
 //! | [`dry`] | the outside for a rehearsal: shows requests, sends none | what they are |
 //! | [`act`] | carries out decisions, notes what happened | when |
+//! | [`hooks`] | tells whom the owner named that something changed | what changed |
 //! | [`agent`] | the loop | all of the above |
 //! | [`render`] | text for people, JSON for programs | facts |
 //! | [`cli`] | what may be typed | doing it |
 //! | [`sys`] | sockets, TLS, netlink, ubus, signals, files, clocks | meaning |
 //!
 //! Calls point down only, in this order:
-//! `main, cli -> render -> agent -> act -> observe, decide -> config, choose, line, journal, dry -> providers,
-//! lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
+//! `main, cli -> render -> agent -> act, hooks -> observe, decide -> host -> config, choose, line,
+//! journal, dry -> providers, lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
 //! # Invariants
@@ -100,11 +102,13 @@
 //!
 //! One file in `src/providers/` with `pub const PROVIDER`, one line in [`providers::ALL`], its
 //! exchanges in `tests/providers/ID/`. The option table in `PROVIDER` is what the config checks
-//! and what `reachd providers ID` shows. A service that takes its update as one URL is one line in
+//! and what `reachd providers ID` shows; the exchanges must show every situation that
+//! `providers/table.rs` lists, and are then played with every fault at every request. A service that takes its update as one URL is one line in
 //! `src/providers/services.txt` and nothing else.
 
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod act;
 pub mod agent;
 pub mod choose;
@@ -112,6 +116,8 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod dry;
+pub mod hooks;
+pub mod host;
 pub mod journal;
 pub mod line;
 pub mod lookup;

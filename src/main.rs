@@ -3,12 +3,13 @@
 use reachd::act;
 use reachd::agent::{Agent, OneLine, Round};
 use reachd::cli::{self, Command, Typed};
-use reachd::config;
-use reachd::decide::Step;
+use reachd::config::{self, Complaint};
+use reachd::decide::{self, Step};
 use reachd::model::config::Config;
 use reachd::model::known::Known;
+use reachd::model::utc::{RELEASED, utc};
 use reachd::providers;
-use reachd::render::{json, line, text};
+use reachd::render::{answers, json, line, text};
 use reachd::sys::{self, World};
 use reachd::world::{Event, Net, Sys};
 use std::io::Write;
@@ -34,8 +35,10 @@ fn command(typed: Typed) -> u8 {
     match typed.command {
         Command::Help => print(cli::HELP),
         Command::Version => print(concat!("reachd ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Providers { id: None } => print(&text::providers()),
-        Command::Providers { id: Some(id) } => match providers::find(&id) {
+        Command::Providers { id: None, json: false } => print(&text::providers()),
+        Command::Providers { id: None, json: true } => print(&answers::providers(providers::all())),
+        Command::Providers { id: Some(id), json } => match providers::find(&id) {
+            Some(provider) if json => print(&answers::providers(std::slice::from_ref(provider))),
             Some(provider) => print(&text::provider(provider)),
             None => {
                 eprintln!("reachd: there is no provider '{id}'; see reachd providers");
@@ -43,7 +46,8 @@ fn command(typed: Typed) -> u8 {
             }
         },
         Command::ImportDdns { file } => import(&file),
-        Command::CheckConfig => {
+        Command::CheckConfig { json: true } => inspect(&typed.config),
+        Command::CheckConfig { json: false } => {
             let mut world = World::new();
             match load(&mut world, &typed.config) {
                 Some(config) => print(&format!(
@@ -55,6 +59,7 @@ fn command(typed: Typed) -> u8 {
                 None => USAGE,
             }
         }
+        Command::Clock => clock(&typed.config),
         Command::Run => run(&typed),
         Command::Once { .. }
         | Command::Why { .. }
@@ -90,9 +95,10 @@ fn look(typed: Typed) -> u8 {
             let unknown = |one: &OneLine| matches!(one.wan.device, Known::Unknown(_));
             if lines.wans.iter().all(unknown) { BLIND } else { FINE }
         }
-        Command::Why { name } => {
+        Command::Why { name, json } => {
             let round = agent.round(&mut world, false);
-            print(&text::round(&agent.config, &round, world.now(), name.as_deref()));
+            let show = if json { answers::why } else { text::round };
+            print(&show(&agent.config, &round, world.now(), name.as_deref()));
             if all_blind(&round) { BLIND } else { FINE }
         }
         command => {
@@ -138,6 +144,33 @@ fn import(path: &str) -> u8 {
             USAGE
         }
     }
+}
+
+/// `clock`: what it shows, and a word to the daemons of this config.
+fn clock(config: &str) -> u8 {
+    let now = World::new().wall_clock();
+    match now < RELEASED {
+        true => print(&format!("{}\n", decide::unset(now))),
+        false => print(&format!("the clock shows {}\n", utc(now))),
+    };
+    let mut told = false;
+    for (pid, words) in sys::process::others() {
+        let Ok(Typed { command: Command::Run, config: theirs, .. }) = cli::parse(words) else {
+            continue;
+        };
+        if theirs != config {
+            continue;
+        }
+        match sys::process::tell_clock(pid) {
+            Ok(()) => told = true,
+            Err(why) => eprintln!("reachd: could not tell process {pid}: {why}"),
+        }
+    }
+    if told {
+        return FINE;
+    }
+    eprintln!("reachd: no daemon was told: none runs with the config {config}");
+    WRONG
 }
 
 /// The daemon.
@@ -187,8 +220,26 @@ fn run(typed: &Typed) -> u8 {
     FINE
 }
 
+/// `check-config --json`.
+fn inspect(path: &str) -> u8 {
+    let mut world = World::new();
+    let Some((bytes, config, complaints)) = read(&mut world, path) else { return USAGE };
+    print(&answers::config(&bytes, &complaints, config.is_some()));
+    if config.is_some() { FINE } else { USAGE }
+}
+
 /// Reads the config and tells what is wrong with it; `None` if it can't be used.
 fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
+    let (_, config, complaints) = read(sys, path)?;
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    config
+}
+
+/// The file, the config if it can be used, and what is wrong with it. `None`: there is no file,
+/// which was told.
+fn read(sys: &mut dyn Sys, path: &str) -> Option<(Vec<u8>, Option<Config>, Vec<Complaint>)> {
     let bytes = match sys.read_file(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
@@ -208,10 +259,7 @@ fn load(sys: &mut dyn Sys, path: &str) -> Option<Config> {
             None => Err("there is no such file".into()),
         }
     });
-    for complaint in &complaints {
-        eprintln!("{complaint}");
-    }
-    config
+    Some((bytes, config, complaints))
 }
 
 /// The exit code of `once`: each name must be right in one family, and nothing must have failed.
@@ -220,10 +268,9 @@ fn verdict(config: &Config, round: &Round) -> u8 {
         return BLIND;
     }
     let failed = round.happened.iter().any(|happened| !happened.outcome.is_right())
-        || round
-            .decisions
-            .iter()
-            .any(|decision| matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_)));
+        || round.decisions.iter().any(|decision| {
+            matches!(decision.step, Step::Latched | Step::Unknown | Step::Wait(_) | Step::Clock(_))
+        });
     let right = |name: usize| {
         round.happened.iter().any(|happened| happened.name == name && happened.outcome.is_right())
             || round.decisions.iter().any(|decision| {

@@ -1,12 +1,16 @@
 //! One look at the router: which device is WAN for which name, its addresses, and what else tells
-//! the kind of line. Asks and arranges; decides nothing about what to publish.
+//! the kind of line; the LANs of names for LAN hosts; the wall clock. Asks and arranges; decides
+//! nothing about what to publish.
 
 mod access;
+
+mod lan;
 
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::line::Access;
 use crate::model::name::Family;
+use crate::model::utc::RELEASED;
 use crate::model::wan::{Because, Link, Wan, WanView};
 use crate::parse::netifd::{self, Interface};
 use crate::world::Sys;
@@ -16,7 +20,10 @@ pub fn observe(sys: &mut dyn Sys, config: &Config) -> WanView {
     let links = sys.links();
     let mut netifd = Netifd { answer: None };
     let mut view = WanView::default();
+    let clock = sys.wall_clock();
+    view.clock_unset = (clock < RELEASED).then_some(clock);
     needed(sys, &links, &mut netifd, config, &mut view);
+    lan::look(sys, &mut netifd, &links, config, &mut view);
     view
 }
 
@@ -224,9 +231,11 @@ pub fn account_device(sys: &mut dyn Sys, asked: Option<&str>) -> Result<Option<S
 mod tests {
     use super::*;
     use crate::config;
+    use crate::model::lan::{Lan, Mac};
     use crate::model::wan::{Address, Route};
+    use crate::parse::leases;
     use crate::world::{DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, Via};
-    use std::net::IpAddr;
+    use std::net::{IpAddr, Ipv6Addr};
     use std::time::Duration;
 
     /// A router that shows what it is told to and can do nothing.
@@ -238,6 +247,8 @@ mod tests {
         files: Vec<(&'static str, &'static [u8])>,
         /// The link by which packets from the WAN's own address leave.
         answers_by: Option<u32>,
+        neighbours: Result<Vec<(u32, Mac, Ipv6Addr)>, String>,
+        leases: &'static str,
     }
 
     impl Router {
@@ -262,6 +273,8 @@ mod tests {
                 asked_netifd: 0,
                 files: Vec::new(),
                 answers_by: None,
+                neighbours: Ok(Vec::new()),
+                leases: "",
             }
         }
 
@@ -287,7 +300,10 @@ mod tests {
             panic!("a look asks nobody")
         }
         fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
-            Ok(self.files.iter().find(|(name, _)| *name == path).map(|(_, text)| text.to_vec()))
+            if let Some((_, text)) = self.files.iter().find(|(name, _)| *name == path) {
+                return Ok(Some(text.to_vec()));
+            }
+            Ok((path == leases::FILES[1]).then(|| self.leases.as_bytes().to_vec()))
         }
         fn replace_file(&mut self, _: &str, _: &[u8], _: u32) -> Result<(), String> {
             panic!("a look writes nothing")
@@ -324,6 +340,12 @@ mod tests {
             self.asked_netifd += 1;
             self.netifd.clone()
         }
+        fn neighbours(&mut self) -> Result<Vec<(u32, Mac, Ipv6Addr)>, String> {
+            self.neighbours.clone()
+        }
+        fn ipv6_leases(&mut self) -> Option<serde_json::Value> {
+            None
+        }
         fn file_mode(&mut self, _: &str) -> Option<u32> {
             None
         }
@@ -345,9 +367,14 @@ mod tests {
     /// A name in each family, with `option wan` if given.
     fn config(wan: Option<&str>) -> Config {
         let wan = wan.map(|wan| format!("\toption wan '{wan}'\n")).unwrap_or_default();
+        with(&wan)
+    }
+
+    /// A name with more options.
+    fn with(more: &str) -> Config {
         let text = format!(
             "config account 'a'\n\toption provider 'hosts'\n\toption path '/x'\n\
-             config name 'n'\n\toption fqdn 'n.example.test'\n\toption account 'a'\n{wan}"
+             config name 'n'\n\toption fqdn 'n.example.test'\n\toption account 'a'\n{more}"
         );
         let (config, complaints) =
             config::read("test", text.as_bytes(), 0o600, &mut |_| Err("no files".into()));
@@ -494,5 +521,69 @@ mod tests {
         assert_eq!(all(&mut router, None), want);
         let named = ["wanb0 ipv4", "wanb0 ipv6", "wan0 ipv4", "wan0 ipv6"];
         assert_eq!(all(&mut router, Some("wanb")), named);
+    }
+
+    fn lan(router: &mut Router, more: &str) -> Lan {
+        let view = observe(router, &with(more));
+        assert_eq!(view.lans.len(), 1);
+        view.lans[0].clone()
+    }
+
+    fn networks(lan: &Lan) -> Vec<String> {
+        lan.prefixes.iter().map(|prefix| prefix.ip.to_string()).collect()
+    }
+
+    #[test]
+    fn the_lan_and_its_prefixes() {
+        let devices = [("wan0", "2001:db8:0:23::1d3d"), ("br-lan", "2001:db8:ca00:ff00::1")];
+        let mut router = Router::new(&devices).with_netifd("dhcp-dhcpv6pd");
+        let br_lan = &mut router.links.as_mut().unwrap()[1].addresses;
+        br_lan[0].prefix_len = 60;
+        br_lan[0].preferred = Some(Duration::from_secs(1700));
+        for (ip, len) in [("fe80::1", 64), ("192.168.1.1", 24), ("2001:db8:9::1", 128)] {
+            let address = Address { ip: ip.parse().unwrap(), prefix_len: len, ..br_lan[0].clone() };
+            br_lan.push(address);
+        }
+        let found = lan(&mut router, "\toption host '::10'\n");
+        assert_eq!(found.device, Known::Known(Some("br-lan".into())));
+        // The kernel's, then what netifd assigned and the kernel does not have yet.
+        assert_eq!(networks(&found), ["2001:db8:ca00:ff00::", "fd2c:6b1e:77a0::"]);
+        assert_eq!(found.prefixes[0].preferred, Some(Duration::from_secs(1700)));
+        assert_eq!(found.prefixes[0].prefix_len, 64, "also where the LAN was given a /60");
+        // The names of another WAN get none of this one's prefixes.
+        let found = lan(&mut router, "\toption host '::10'\n\toption wan 'wan6'\n");
+        assert_eq!(networks(&found), ["2001:db8:ca00:ff00::", "fd2c:6b1e:77a0::"]);
+        let found = lan(&mut router, "\toption host '::10'\n\toption wan 'wanb'\n");
+        assert_eq!(networks(&found), ["fd2c:6b1e:77a0::"]);
+        let found = lan(&mut router, "\toption host '::10'\n\toption lan 'dmz'\n");
+        assert_eq!((found.device, &found.prefixes[..]), (Known::Known(None), &[][..]));
+        let none = observe(&mut router, &with("\toption host '::10'\n\toption family 'ipv4'\n"));
+        assert_eq!(none.lans, []);
+    }
+
+    #[test]
+    fn neighbours_and_leases_are_asked_for_where_a_host_must_be_found() {
+        let mut router = Router::new(&[("eth0", "2001:db8:1::1"), ("eth1", "2001:db8:2::1")]);
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        let ip: Ipv6Addr = "2001:db8:2::7".parse().unwrap();
+        router.neighbours = Ok(vec![(1, mac, "2001:db8:1::7".parse().unwrap()), (2, mac, ip)]);
+        router.leases = "# eth1 0003000102000000000a 1 nas 1795459035 21a 128 2001:db8:2::21a/128";
+        let suffix = observe(&mut router, &with("\toption host '::7'\n\toption lan 'eth1'\n"));
+        assert_eq!(
+            (&suffix.lans[0].neighbours, &suffix.leases[..]),
+            (&Known::Known(vec![]), &[][..])
+        );
+        let named = observe(&mut router, &with("\toption host 'nas'\n\toption lan 'eth1'\n"));
+        assert_eq!(named.lans[0].neighbours, Known::Known(vec![(mac, ip)]));
+        assert_eq!(named.leases[0].name, "nas");
+        router.neighbours = Err("no answer".into());
+        let found = lan(&mut router, "\toption host 'nas'\n\toption lan 'eth1'\n");
+        assert_eq!(found.neighbours, Known::unknown("no answer"));
+    }
+
+    #[test]
+    fn a_clock_before_this_version_is_wrong() {
+        let mut router = Router::new(&[]);
+        assert_eq!(observe(&mut router, &config(None)).clock_unset, Some(0));
     }
 }

@@ -2,11 +2,13 @@
 //! lookups, [`Sys`] for looking at the router itself. `sys` builds the real ones. Plain values in, plain values out, so that
 //! a test can hand in its own. No sockets, files or clocks are named here.
 
+use crate::model::lan::Mac;
 use crate::model::name::Family;
+use crate::model::utc::read_date;
 use crate::model::wan::{Link, Route};
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// How a request leaves the router. Every call has one total deadline, one size limit, at most
@@ -89,10 +91,15 @@ impl HttpReply {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// `Retry-After` in seconds (RFC 9110 10.2.3). The date form is not read: it needs a clock
-    /// that a router may not have.
+    /// How long `Retry-After` asks to wait (RFC 9110 10.2.3). Its date form is measured from the
+    /// reply's own `Date`: a router's clock may be wrong, or the server's.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+        let text = self.header("retry-after")?.trim();
+        let seconds = text.parse().ok().or_else(|| {
+            let from = read_date(self.header("date")?.trim())?;
+            Some(read_date(text)?.saturating_sub(from))
+        });
+        seconds.map(Duration::from_secs)
     }
 }
 
@@ -147,6 +154,34 @@ pub enum DnsTransport {
     Tcp,
 }
 
+/// One question of several that are in flight together, see [`Net::together`].
+#[derive(Clone, Debug)]
+pub enum Ask {
+    Datagram(Datagram),
+    Http(HttpRequest),
+}
+
+/// One UDP datagram that wants an answer.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    /// `HOST[:PORT]` or `[V6]:PORT`.
+    pub to: String,
+    /// Where `to` names none.
+    pub port: u16,
+    /// The own address to ask from; `None`: the kernel picks one.
+    pub source: Option<IpAddr>,
+    pub payload: Vec<u8>,
+    /// Tells from payload and reply whether they belong together; what does not is passed over,
+    /// and waiting goes on.
+    pub is_reply: fn(&[u8], &[u8]) -> bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Datagram(Vec<u8>),
+    Http(HttpReply),
+}
+
 /// What providers and lookups may do. Calls end at their deadline or on TERM/INT.
 pub trait Net {
     /// One request, one reply. Connections are kept between calls until [`Net::done`].
@@ -161,6 +196,27 @@ pub trait Net {
         over: DnsTransport,
         via: &Via,
     ) -> Result<Vec<u8>, NetError>;
+
+    /// Asks all of these at once; their answers, in their order. `via.deadline` is for all of
+    /// them: names are resolved, datagrams and connections are in flight together, so a dead host
+    /// costs its time once, however many there are. HTTP replies are then read one after another;
+    /// where there are any, half the time is for getting through to them. Datagrams are sent
+    /// three times at most. Names are resolved to `via.family`, IPv4 if it is not given.
+    /// Datagrams to literal addresses leave even when TERM has arrived, so that what was begun
+    /// can be taken back; nobody waits for their answers then.
+    ///
+    /// An implementation without sockets of its own asks HTTP in series, and no datagrams.
+    fn together(&mut self, asks: &[Ask], via: &Via) -> Vec<Result<Answer, NetError>> {
+        let one = |ask: &Ask| match ask {
+            Ask::Http(request) => self.http(request, via).map(Answer::Http),
+            Ask::Datagram(_) => Err(NetError {
+                kind: NetErrorKind::Connect,
+                text: "no datagrams here".into(),
+                sent: false,
+            }),
+        };
+        asks.iter().map(one).collect()
+    }
 
     /// A file's bytes; `Ok(None)` if there is none. Refuses more than 8 MiB.
     fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String>;
@@ -196,6 +252,12 @@ pub trait Sys: Net {
     /// netifd's `network.interface dump`; `None` where there is no ubus socket.
     fn netifd(&mut self) -> Option<Result<serde_json::Value, String>>;
 
+    /// IPv6 neighbours that were heard of, with the index of their link.
+    fn neighbours(&mut self) -> Result<Vec<(u32, Mac, Ipv6Addr)>, String>;
+
+    /// odhcpd's `dhcp ipv6leases`; `None` where nobody tells.
+    fn ipv6_leases(&mut self) -> Option<serde_json::Value>;
+
     /// Permission bits of a file, to tell who can read a secret.
     fn file_mode(&mut self, path: &str) -> Option<u32>;
 
@@ -218,7 +280,7 @@ pub trait Sys: Net {
 /// What the daemon wakes up for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The kernel told of a change.
+    /// The kernel told of a change, or netifd, or WINCH.
     News,
     /// The moment that was waited for.
     Timer,
@@ -226,6 +288,8 @@ pub enum Event {
     Reload,
     /// USR1: look again now, and take nothing for granted.
     Recheck,
+    /// The wall clock was set, or somebody says so (USR2).
+    Clock,
     /// TERM or INT.
     Stop,
 }

@@ -23,6 +23,7 @@
 use reachd::agent::Agent;
 use reachd::config;
 use reachd::model::config::Config;
+use reachd::model::lan::Mac;
 use reachd::model::line::Means;
 use reachd::model::name::Family;
 use reachd::model::wan::{Address, Link, Route};
@@ -32,7 +33,7 @@ use reachd::world::{
 };
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -163,6 +164,14 @@ impl Sys for Router {
             Mood::NetifdIsSilent => Some(Err("could not ask netifd: no answer in time".into())),
             _ => Some(Ok(dump)),
         }
+    }
+
+    fn neighbours(&mut self) -> Result<Vec<(u32, Mac, Ipv6Addr)>, String> {
+        Ok(Vec::new())
+    }
+
+    fn ipv6_leases(&mut self) -> Option<serde_json::Value> {
+        None
     }
 
     fn file_mode(&mut self, _: &str) -> Option<u32> {
@@ -308,8 +317,9 @@ fn held(router: &Router) -> Vec<String> {
     let hosts = |policy: &&str| {
         let bytes = router.written.get(&format!("/{policy}")).cloned().unwrap_or_default();
         let text = String::from_utf8(bytes).unwrap();
-        let lines: Vec<&str> =
+        let mut lines: Vec<&str> =
             text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+        lines.sort_unstable();
         format!("{policy}: {}", if lines.is_empty() { "-".into() } else { lines.join(", ") })
     };
     POLICIES.iter().map(hosts).collect()

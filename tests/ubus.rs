@@ -266,3 +266,19 @@ fn garbage_and_silence_are_errors_in_time() {
         server.join().unwrap();
     }
 }
+
+#[test]
+fn odhcpds_leases_arrive_or_nothing_does() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/leases/ubus-dhcp-ipv6leases.json");
+    let leases: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let path = socket("ubus-leases");
+    let (_tell, seen) = serve(&path, leases.clone(), true);
+    let ubus = Ubus::at(&[path.to_str().unwrap()]);
+    assert_eq!(ubus.ipv6_leases(), Some(leases.clone()));
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), ["lookup dhcp", "ipv6leases"]);
+    assert!(ubus.fd().is_none(), "a connection of its own, closed by now");
+    let path = socket("ubus-leases-hidden");
+    let (_tell, _seen) = serve(&path, leases, false);
+    assert_eq!(Ubus::at(&[path.to_str().unwrap()]).ipv6_leases(), None);
+    assert_eq!(Ubus::at(&["/nowhere"]).ipv6_leases(), None);
+}

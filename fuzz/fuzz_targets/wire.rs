@@ -7,13 +7,14 @@ use libfuzzer_sys::fuzz_target;
 use reachd::journal::Journal;
 use reachd::lookup::http::read_answer;
 use reachd::model::name::Family;
-use reachd::parse::netifd;
-use reachd::wire::{der, dns, rtnetlink, ubus};
+use reachd::parse::{leases, netifd};
+use reachd::wire::{der, description, dns, igd, natpmp, rtnetlink, stun, ubus, xml};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 6 {
+    match which % 12 {
         0 => {
             // A message is at least 16 bytes, so their number is bounded.
             let messages: Vec<_> = rtnetlink::messages(bytes).collect();
@@ -21,6 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
             for message in &messages {
                 let _ = (rtnetlink::address(message), rtnetlink::route(message));
                 let _ = (rtnetlink::error(message), rtnetlink::is_news(message));
+                let _ = rtnetlink::neighbour(message);
             }
         }
         1 => {
@@ -34,9 +36,9 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = der::names(bytes);
         }
         3 => {
-            if let Some(dump) = ubus::read(bytes).and_then(|message| message.data())
-                && let Ok(interfaces) = netifd::interfaces(&dump)
-            {
+            let Some(dump) = ubus::read(bytes).and_then(|message| message.data()) else { return };
+            let _ = leases::ubus(&dump);
+            if let Ok(interfaces) = netifd::interfaces(&dump) {
                 for family in Family::BOTH {
                     let _ = netifd::wan(&interfaces, family);
                 }
@@ -48,6 +50,40 @@ fuzz_target!(|bytes: &[u8]| {
                 let text = journal.to_text("boot", now);
                 assert_eq!(Journal::from_text(text.as_bytes(), "boot", now).as_ref(), Ok(&journal));
             }
+        }
+        5 => {
+            let question = stun::question(0x42);
+            if stun::is_reply(&question, bytes) {
+                let _ = stun::address(bytes);
+            }
+        }
+        6 => {
+            let asked = natpmp::announce(Ipv4Addr::LOCALHOST.into());
+            let _ = (natpmp::natpmp_answer(bytes), natpmp::is_pcp_reply(&asked, bytes));
+            let _ = (natpmp::pcp_result(bytes), natpmp::map_answer(bytes));
+        }
+        7 => {
+            let gateway = Ipv4Addr::new(192, 168, 77, 1);
+            let url = "http://192.168.77.1:5431/rootDesc.xml";
+            let _ = (description::elements(bytes), igd::answer(bytes));
+            if let Some(url) = igd::location(bytes) {
+                let _ = igd::is_at(url, gateway);
+            }
+            if let Ok(device) = igd::device(bytes, url, gateway) {
+                assert!(device.services.iter().all(|(url, _)| igd::is_at(url, gateway)));
+            }
+        }
+        8 => {
+            for kind in [dns::Kind::Text, dns::Kind::ChaosText, dns::Kind::Address(Family::Ipv4)] {
+                let _ = dns::told(bytes, kind);
+            }
+        }
+        9 => {
+            let _ = xml::read(bytes);
+        }
+        10 => {
+            // A lease is a line of some bytes, so their number is bounded.
+            assert!(leases::file(bytes).len() <= bytes.len() / 8 + 1);
         }
         _ => {
             for family in Family::BOTH {

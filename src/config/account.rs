@@ -3,12 +3,12 @@
 use super::part::Part;
 use super::{Files, value};
 use crate::model::account::{Account, Setting};
+use crate::model::map::Map;
 use crate::model::secret::Secret;
-use crate::parse::uci::quoted;
+use crate::parse::uci::{Opt, Section, Value, quoted};
 use crate::providers::services::owners_test;
 use crate::providers::template::{FILLED, words};
 use crate::providers::{Kind, OptionDoc, Provider};
-use std::collections::BTreeMap;
 
 /// What names need to know of an account section, also of one with errors.
 pub(super) struct Seen<'p> {
@@ -50,9 +50,30 @@ pub(super) fn read<'t>(
         return (known, None);
     };
     known.provider = Some(provider);
+    let who = ["provider '", provider.id, "'"].concat();
+    let wanted = Wanted { who, docs: provider.options, common: &COMMON, filled: FILLED };
+    let mut account = settings(part, &wanted, mode, files);
+    account.id = id;
+    account.provider = provider.id.into();
+    account.fingerprint = fingerprint(&account);
+    (known, Some(account))
+}
 
-    let mut names: Vec<String> = COMMON.iter().map(|name| (*name).to_owned()).collect();
-    for doc in provider.options {
+/// What a section may hold.
+pub(super) struct Wanted<'a> {
+    /// Who wants it, for messages: `provider 'x'`.
+    pub who: String,
+    pub docs: &'a [OptionDoc],
+    /// Options beside the documented ones.
+    pub common: &'a [&'a str],
+    /// Placeholders that get a value.
+    pub filled: &'a [&'a str],
+}
+
+/// The options of a section that says how to reach a service; id and provider are left empty.
+pub(super) fn settings(part: &mut Part, wanted: &Wanted, mode: u32, files: Files) -> Account {
+    let mut names: Vec<String> = wanted.common.iter().map(|name| (*name).to_owned()).collect();
+    for doc in wanted.docs {
         names.push(doc.name.into());
         if doc.kind == Kind::Secret {
             names.push(file_option(doc.name));
@@ -61,26 +82,72 @@ pub(super) fn read<'t>(
     part.only(&names.iter().map(String::as_str).collect::<Vec<_>>());
 
     let allow_http = part.boolean("allow_http", false);
-    let mut options = BTreeMap::new();
-    for doc in provider.options {
+    let mut options = Map::new();
+    for doc in wanted.docs {
         let setting = match doc.kind {
-            Kind::Secret => secret(part, provider, doc, mode, files).map(Setting::Secret),
-            Kind::List | Kind::Tests => list(part, provider, doc).map(Setting::List),
-            _ => plain(part, provider, doc, allow_http).map(Setting::Text),
+            Kind::Secret => secret(part, wanted, doc, mode, files).map(Setting::Secret),
+            Kind::List | Kind::Tests => list(part, wanted, doc).map(Setting::List),
+            _ => plain(part, wanted, doc, allow_http).map(Setting::Text),
         };
         options.extend(setting.map(|setting| (doc.name.to_owned(), setting)));
+        together(part, wanted, doc);
     }
-    let mut account = Account {
-        id,
-        provider: provider.id.into(),
+    Account {
+        id: String::new(),
+        provider: String::new(),
         options,
         fingerprint: 0,
         wan: part.network("wan"),
         ca_file: part.path("ca_file"),
         allow_http,
+    }
+}
+
+/// Options that need each other, or stand in for each other.
+fn together(part: &mut Part, wanted: &Wanted, doc: &OptionDoc) {
+    let section = part.section;
+    let line = |name: &str| {
+        let found = section.option(name).or_else(|| section.option(&file_option(name)));
+        found.map(|option| option.line)
     };
-    account.fingerprint = fingerprint(&account);
-    (known, Some(account))
+    match line(doc.name) {
+        Some(here) if !doc.with.is_empty() && line(doc.with).is_none() => {
+            let text = ["says nothing alone: option '", doc.with, "' is needed beside it"];
+            part.error(here, Some(doc.name), text.concat());
+        }
+        // Told once, of whichever comes last.
+        Some(here) if line(doc.instead).is_some_and(|there| there < here) => {
+            let text = ["is given beside option '", doc.instead, "': keep one of the two"];
+            part.error(here, Some(doc.name), text.concat());
+        }
+        None if doc.name < doc.instead && line(doc.instead).is_none() => {
+            let or = [", and so is '", doc.instead, "'"].concat();
+            part.missing(doc.name, needed(wanted, doc, &or));
+        }
+        _ => {}
+    }
+}
+
+/// An option of an account that is known to hold no secret. One that is not known at all may be a
+/// secret with its name mistyped; a `NAME_file` that is no path may be the secret itself.
+pub(super) fn may_show(providers: &[Provider], section: &Section, option: &Opt) -> bool {
+    if COMMON.contains(&option.name.as_str()) {
+        return true;
+    }
+    let id = match section.option("provider").map(|option| &option.value) {
+        Some(Value::One(id)) => id.as_slice(),
+        _ => return false,
+    };
+    let provider = providers.iter().find(|provider| provider.id.as_bytes() == id);
+    provider.is_some_and(|provider| {
+        provider.options.iter().any(|doc| match doc.kind {
+            Kind::Secret => {
+                file_option(doc.name) == option.name
+                    && matches!(&option.value, Value::One(path) if path.starts_with(b"/"))
+            }
+            _ => doc.name == option.name,
+        })
+    })
 }
 
 /// The provider that the section names.
@@ -110,7 +177,7 @@ fn file_option(name: &str) -> String {
 
 /// Everything that decides what a request looks like and where it goes. A secret counts by its
 /// text, not by where it is kept.
-fn fingerprint(account: &Account) -> u64 {
+pub(super) fn fingerprint(account: &Account) -> u64 {
     let mut parts = vec![
         account.provider.as_str(),
         account.wan.as_deref().unwrap_or(""),
@@ -129,10 +196,10 @@ fn fingerprint(account: &Account) -> u64 {
 }
 
 /// Several texts, of which none is cut at blanks.
-fn list(part: &mut Part, provider: &Provider, doc: &OptionDoc) -> Option<Vec<String>> {
+fn list(part: &mut Part, wanted: &Wanted, doc: &OptionDoc) -> Option<Vec<String>> {
     if part.section.option(doc.name).is_none() {
         if doc.required {
-            part.missing(doc.name, needed(provider, doc, ""));
+            part.missing(doc.name, needed(wanted, doc, ""));
         }
         return None;
     }
@@ -146,15 +213,10 @@ fn list(part: &mut Part, provider: &Provider, doc: &OptionDoc) -> Option<Vec<Str
 }
 
 /// An option that is not a secret, in the form providers get it.
-fn plain(
-    part: &mut Part,
-    provider: &Provider,
-    doc: &OptionDoc,
-    allow_http: bool,
-) -> Option<String> {
+fn plain(part: &mut Part, wanted: &Wanted, doc: &OptionDoc, allow_http: bool) -> Option<String> {
     if part.section.option(doc.name).is_none() {
         if doc.default.is_none() && doc.required {
-            part.missing(doc.name, needed(provider, doc, ""));
+            part.missing(doc.name, needed(wanted, doc, ""));
         }
         return doc.default.map(str::to_owned);
     }
@@ -177,9 +239,10 @@ fn plain(
                     part.warning(part.line_of(doc.name), Some(doc.name), text);
                 }
                 // What has no value here never gets one.
-                match words(text).find(|word| !FILLED.contains(word)) {
+                match words(text).find(|word| !wanted.filled.contains(word)) {
                     Some(word) if doc.kind == Kind::Template => {
-                        Err(["{", word, "} is not filled in", &value::hint(word, FILLED)].concat())
+                        Err(["{", word, "} is not filled in", &value::hint(word, wanted.filled)]
+                            .concat())
                     }
                     _ => Ok(text.to_owned()),
                 }
@@ -206,15 +269,15 @@ fn without_braces(text: &str, kind: Kind) -> String {
     out
 }
 
-fn needed(provider: &Provider, doc: &OptionDoc, or: &str) -> String {
+fn needed(wanted: &Wanted, doc: &OptionDoc, or: &str) -> String {
     let help = if doc.help.is_empty() { "" } else { ": " };
-    ["is missing", or, "; provider '", provider.id, "' needs it", help, doc.help].concat()
+    ["is missing", or, "; ", &wanted.who, " needs it", help, doc.help].concat()
 }
 
 /// A secret, from the config itself or from the file that `NAME_file` names.
 fn secret(
     part: &mut Part,
-    provider: &Provider,
+    wanted: &Wanted,
     doc: &OptionDoc,
     mode: u32,
     files: Files,
@@ -255,7 +318,7 @@ fn secret(
         (None, None) => {
             if doc.required {
                 let or = [", and so is '", &by_file, "'"].concat();
-                part.missing(doc.name, needed(provider, doc, &or));
+                part.missing(doc.name, needed(wanted, doc, &or));
             }
             doc.default.map(Secret::new)
         }
@@ -278,6 +341,73 @@ fn from_file(path: &str, files: Files) -> Result<(Secret, u32), String> {
         Ok(text) if !text.contains(char::is_control) => Ok((Secret::new(text), file.mode)),
         _ => {
             Err("the first line of this file is not plain text: put the secret alone there".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// With the real providers: what an account needs beside what, and which TTLs there are.
+    #[test]
+    fn what_goes_together() {
+        let said = |account: &str, name: &str| -> Vec<String> {
+            let text = format!(
+                "config account 'a'\n{account}\nconfig name 'n'\noption fqdn 'n.example.org'\n\
+                 option account 'a'\n{name}\n"
+            );
+            let (_, complaints) =
+                crate::config::read("f", text.as_bytes(), 0o600, &mut |_| Err("no file".into()));
+            complaints.iter().map(ToString::to_string).collect()
+        };
+        let dns = "option provider 'rfc2136'\noption server 'ns'\noption zone 'example.org'\n";
+        let login = "option provider 'dyndns2'\noption username 'u'\noption password 'p'\n";
+        let hetzner = "option provider 'hetzner'\noption token 't'";
+        let duckdns = "option provider 'duckdns'\noption token 't'";
+        for (account, name, text) in [
+            (
+                [dns, "option key_name 'k'"].concat(),
+                "",
+                "f:5: section 'a', option 'key_name': says nothing alone: option 'key_secret' is \
+                 needed beside it",
+            ),
+            (
+                [dns, "option key_secret 'k'"].concat(),
+                "",
+                "f:5: section 'a', option 'key_secret': says nothing alone: option 'key_name' is \
+                 needed beside it",
+            ),
+            (
+                login.into(),
+                "",
+                "f:1: section 'a', option 'server': is missing, and so is 'url'; provider 'dyndns2' \
+                 needs it: the server; it is asked at /nic/update",
+            ),
+            (
+                [login, "option url 'https://a/b'\noption server 'a'"].concat(),
+                "",
+                "f:6: section 'a', option 'server': is given beside option 'url': keep one of the two",
+            ),
+            (
+                hetzner.into(),
+                "option ttl '30'",
+                "f:7: section 'n', option 'ttl': must be a whole number of seconds that provider \
+                 'hetzner' takes, from 60 to 604800, not '30'",
+            ),
+            (
+                duckdns.into(),
+                "option ttl '60'",
+                "f:7: section 'n', option 'ttl': has no effect: provider 'duckdns' is told no TTL",
+            ),
+        ] {
+            assert_eq!(said(&account, name), [text]);
+        }
+        for (account, name) in [
+            ([dns, "option key_name 'k'\noption key_secret 'k'"].concat(), "option ttl '60'"),
+            (dns.into(), ""),
+            ([login, "option url 'https://a/b'"].concat(), ""),
+            (hetzner.into(), "option ttl '60'"),
+        ] {
+            assert_eq!(said(&account, name), [""; 0]);
         }
     }
 }

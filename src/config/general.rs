@@ -27,6 +27,7 @@ pub(super) fn defaults() -> Config {
         },
         accounts: Vec::new(),
         names: Vec::new(),
+        hooks: Vec::new(),
     }
 }
 

@@ -184,9 +184,9 @@ struct Target<'p> {
 }
 
 impl Target<'_> {
-    fn put(&mut self, option: &str, value: Option<String>) {
+    fn put(&mut self, option: &'static str, value: Option<String>) {
         match value.filter(|value| !value.is_empty()) {
-            Some(value) => self.lines.push(("option", option.into(), value)),
+            Some(value) => self.lines.push(("option", option, value)),
             None => self.notes.push(["to do: option ", option, " is missing"].concat()),
         }
     }
@@ -212,14 +212,14 @@ fn service(
         return Err(format!("provider '{}' holds no {family} addresses", target.provider.id));
     }
     if let Some(network) = old.take("bind_network").filter(|name| value::network(name).is_ok()) {
-        target.lines.push(("option", "wan".into(), network));
+        target.lines.push(("option", "wan", network));
     }
     if let Some(file) = old.peek("cacert").filter(|file| file.starts_with('/')) {
         if file.ends_with('/') || !file.contains('.') {
             notes.push("cacert is a folder: set option ca_file to one file if you need it".into());
         } else {
             old.used.push("cacert");
-            target.lines.push(("option", "ca_file".into(), file));
+            target.lines.push(("option", "ca_file", file));
         }
     }
 
@@ -286,7 +286,7 @@ fn by_name<'p>(old: &mut Old<'_>, name: &str, find: Find<'p>) -> Result<Target<'
         }
         (Some((_, id, form)), _) => (*id, *form),
         (None, Some(service)) => {
-            let form = match service.url {
+            let form = match &service.url[..] {
                 url if url.contains("{host}") => Form::UserIsHost,
                 url if url.contains("{id}") => Form::DomainIsId,
                 _ => Form::Plain,
@@ -374,7 +374,7 @@ fn credentials(
                     .into(),
             );
             if let Some(zone) = zone {
-                target.lines.push(("option", "zone".into(), zone));
+                target.lines.push(("option", "zone", zone));
             }
             return;
         }
@@ -444,14 +444,14 @@ fn by_file<'p>(old: &mut Old<'_>, name: &str, find: Find<'p>) -> Result<Target<'
     let mut target = Target { provider, fqdn: String::new(), lines: Vec::new(), notes: Vec::new() };
     let said = old.peek("domain");
     place(old, Form::Plain, &mut target)?;
-    target.lines.push(("option", "service".into(), name.into()));
+    target.lines.push(("option", "service", name.into()));
     for option in ["username", "password", "param_enc", "param_opt"] {
         if let Some(value) = old.take(option) {
-            target.lines.push(("option", option.into(), value));
+            target.lines.push(("option", option, value));
         }
     }
     if let Some(said) = said.filter(|said| !said.eq_ignore_ascii_case(&target.fqdn)) {
-        target.lines.push(("option", "domain".into(), said));
+        target.lines.push(("option", "domain", said));
     }
     target.notes.push(
         "read from the files of ddns-scripts, which must stay installed; if its file does not \
@@ -501,16 +501,16 @@ fn by_url<'p>(old: &mut Old<'_>, find: Find<'p>) -> Result<Target<'p>, String> {
         {
             let value = if theirs == placeholder { old.take(option) } else { Some(theirs.into()) };
             if let Some(value) = value.filter(|value| !value.is_empty()) {
-                target.lines.push(("option", option.into(), value));
+                target.lines.push(("option", option, value));
             }
         }
-        target.lines.push(("list", "header".into(), "Authorization: Basic {basic}".into()));
+        target.lines.push(("list", "header", "Authorization: Basic {basic}".into()));
     } else {
         for (option, placeholder) in [("username", "{user}"), ("password", "{password}")] {
             if text.contains(placeholder)
                 && let Some(value) = old.take(option)
             {
-                target.lines.push(("option", option.into(), value));
+                target.lines.push(("option", option, value));
             }
         }
     }
@@ -518,7 +518,7 @@ fn by_url<'p>(old: &mut Old<'_>, find: Find<'p>) -> Result<Target<'p>, String> {
         text = ["https://", rest].concat();
     }
     if text.starts_with("http://") {
-        target.lines.push(("option", "allow_http".into(), "1".into()));
+        target.lines.push(("option", "allow_http", "1".into()));
         target.notes.push("check: this is not encrypted; try https:// in url".into());
     }
     if let Some(word) = words(&text).find(|word| !FILLED.contains(word)) {
@@ -526,8 +526,8 @@ fn by_url<'p>(old: &mut Old<'_>, find: Find<'p>) -> Result<Target<'p>, String> {
     }
     let probe = text.replace(['{', '}'], "");
     url(&probe).map_err(|why| ["its update_url ", &why].concat())?;
-    target.lines.insert(0, ("option", "url".into(), text));
-    target.lines.push(("list", "success".into(), "status 200".into()));
+    target.lines.insert(0, ("option", "url", text));
+    target.lines.push(("list", "success", "status 200".into()));
     target.notes.push(
         "to do: ddns-scripts took any answer for a success, and so does this; set option success \
          to what the service says, see reachd providers custom"

@@ -2,6 +2,7 @@
 
 use super::super::{Severity, read};
 use super::*;
+use crate::model::account::Setting;
 use crate::providers::OptionDoc;
 
 fn imported(text: &[u8]) -> String {
@@ -96,6 +97,52 @@ fn credentials_by_the_providers_own_names() {
     assert!(text.contains("\toption url 'https://pdns.example:8081'\n"), "{text}");
     assert!(text.contains("\toption key 'K'\n"), "{text}");
     assert!(text.contains("\toption fqdn 'example.org'\n"), "{text}");
+}
+
+#[test]
+fn services_whose_requests_are_signed() {
+    let mut old = String::new();
+    for (name, domain) in [
+        ("aliyun.com", "nas@example.org"),
+        ("dnspod.cn", "nas@example.org"),
+        ("dnspod.cn-v3", "nas@example.org"),
+        ("huaweicloud.com", "@example.org"),
+        ("route53-v1", "Z1D633PJN98FT9"),
+    ] {
+        old += &format!(
+            "config service '{}'\noption service_name '{name}'\noption domain '{domain}'\n\
+             option lookup_host 'nas.example.org'\noption enabled 1\noption username 'ID'\n\
+             option password 'KEY'\n",
+            name.replace(['.', '-'], "_")
+        );
+    }
+    let config = checked(&imported(old.as_bytes()));
+    let shown: Vec<String> = config
+        .accounts
+        .iter()
+        .map(|account| {
+            let options = account.options.iter().filter(|(name, _)| *name != "url");
+            let shown = options.map(|(name, value)| match value {
+                Setting::Text(text) => format!("{name}={text}"),
+                Setting::Secret(secret) => format!("{name}={}", secret.expose()),
+                Setting::List(_) => panic!("{name}"),
+            });
+            format!("{} {}", account.provider, shown.collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "aliyun access_key_id=ID access_key_secret=KEY zone=example.org",
+            "dnspod token=ID,KEY zone=example.org",
+            "tencentcloud secret_id=ID secret_key=KEY zone=example.org",
+            "huaweicloud access_key=ID secret_key=KEY zone=example.org",
+            "route53 access_key_id=ID secret_access_key=KEY zone_id=Z1D633PJN98FT9",
+        ]
+    );
+    let names: Vec<&str> = config.names.iter().map(|name| &name.fqdn[..]).collect();
+    let nas = "nas.example.org";
+    assert_eq!(names, [nas, nas, nas, "example.org", nas]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 /// A line of a section: `option` or `list`, name, value.
-pub(super) type Line = (&'static str, String, String);
+pub(super) type Line = (&'static str, &'static str, String);
 
 #[derive(Default)]
 struct NewAccount {
@@ -36,7 +36,7 @@ pub(super) struct New {
 impl New {
     /// An account with these lines: one that is there, or a new one.
     pub fn account(&mut self, provider: &str, more: &[Line], notes: &[String]) -> usize {
-        let mut lines = vec![("option", "provider".to_string(), provider.to_string())];
+        let mut lines = vec![("option", "provider", provider.to_string())];
         lines.extend(more.iter().cloned());
         if let Some(at) = self.accounts.iter().position(|account| account.lines == lines) {
             return at;

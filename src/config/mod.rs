@@ -7,6 +7,7 @@
 
 mod account;
 mod general;
+mod hook;
 pub mod import_ddns;
 mod imported;
 mod name;
@@ -100,7 +101,17 @@ fn read_with(
     (config.filter(|_| !refused), all)
 }
 
-const KINDS: [&str; 4] = ["reachd", "lookup", "account", "name"];
+/// Whether a value may be shown to whoever may see the router's pages: anything but what is, or
+/// might be, a secret.
+pub fn may_show(section: &uci::Section, option: &uci::Opt) -> bool {
+    match section.kind.as_str() {
+        "account" => account::may_show(providers::all(), section, option),
+        "hook" => hook::may_show(option),
+        _ => true,
+    }
+}
+
+const KINDS: [&str; 5] = ["reachd", "lookup", "account", "name", "hook"];
 
 fn sections(
     providers: &[Provider],
@@ -131,6 +142,7 @@ fn sections(
                     accounts.push(known);
                     config.accounts.extend(account);
                 }
+                "hook" => config.hooks.extend(hook::read(&mut part, mode, files)),
                 "reachd" if part.first_of_its_kind(&mut main_at) => {
                     general::read_main(&mut part, &mut config);
                 }

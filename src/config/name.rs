@@ -4,15 +4,23 @@ use super::account::Seen;
 use super::part::Part;
 use super::value;
 use crate::model::account::Account;
+use crate::model::lan::{Host, Mac};
 use crate::model::name::{Family, Name, SharedLine};
 use crate::parse::uci::quoted;
 use crate::providers::Provider;
+use std::net::IpAddr;
 
-const OPTIONS: [&str; 8] =
-    ["enabled", "fqdn", "account", "wan", "family", "ttl", "shared_line", "host"];
+const OPTIONS: [&str; 9] =
+    ["enabled", "fqdn", "account", "wan", "family", "ttl", "shared_line", "host", "lan"];
+
+/// More addresses than a name has use for.
+const MOST_HOSTS: usize = 16;
 
 const SHARED_LINE: [(&str, SharedLine); 3] =
     [("skip", SharedLine::Skip), ("outside", SharedLine::Outside), ("wan", SharedLine::Wan)];
+
+/// A week; an address that may change is not kept longer (seconds).
+const TTL_MOST: u32 = 604_800;
 
 /// The account sections of the file.
 pub(super) struct Accounts<'a> {
@@ -31,14 +39,15 @@ pub(super) fn read(part: &mut Part, accounts: &Accounts, before: &[Name]) -> Opt
     let account = account(part, accounts);
     let fqdn = fqdn(part, account, accounts);
     let families = families(part, account.and_then(|account| account.provider));
-    let ttl = part.number("ttl", 1, 604_800, "seconds");
+    let ttl = ttl(part, account.and_then(|account| account.provider));
     let shared_line = part.word("shared_line", &SHARED_LINE.map(|(word, _)| word));
     let shared_line = shared_line.and_then(|index| SHARED_LINE.get(index));
     let wan = part.network("wan");
-    if let Some(host) = part.section.option("host") {
-        let text =
-            "comes in a later version, remove it for now: the name follows the router itself";
-        part.error(host.line, Some("host"), text);
+    let hosts = hosts(part, &families);
+    let lan = part.network("lan");
+    if lan.is_some() && part.section.option("host").is_none() {
+        let text = "has no effect without option host: the name follows the router itself";
+        part.warning(part.line_of("lan"), Some("lan"), text);
     }
     let (account, fqdn) = (account?, fqdn?);
     let mut name = Name {
@@ -49,6 +58,8 @@ pub(super) fn read(part: &mut Part, accounts: &Accounts, before: &[Name]) -> Opt
         families,
         ttl,
         shared_line: shared_line.map_or(SharedLine::Skip, |(_, policy)| *policy),
+        hosts,
+        lan: lan.unwrap_or_else(|| "lan".into()),
         fingerprint: 0,
     };
     name.fingerprint = fingerprint(&name);
@@ -71,6 +82,23 @@ pub(super) fn read(part: &mut Part, accounts: &Accounts, before: &[Name]) -> Opt
         return None;
     }
     Some(name)
+}
+
+/// Seconds, as far as the provider takes them.
+fn ttl(part: &mut Part, provider: Option<&Provider>) -> Option<u32> {
+    let (mut least, mut most, mut unit) = (1, TTL_MOST, String::from("seconds"));
+    match provider.map(|provider| (provider.id, provider.ttl)) {
+        Some((id, Some(takes))) if takes.0 > least || takes.1 < most => {
+            (least, most) = (takes.0.max(least), takes.1.min(most));
+            unit = ["seconds that provider '", id, "' takes,"].concat();
+        }
+        Some((id, None)) if part.section.option("ttl").is_some() => {
+            let text = ["has no effect: provider '", id, "' is told no TTL"];
+            part.warning(part.line_of("ttl"), Some("ttl"), text.concat());
+        }
+        _ => {}
+    }
+    part.number("ttl", least, most, &unit)
 }
 
 fn account<'a>(part: &mut Part, accounts: &Accounts<'a>) -> Option<&'a Seen<'a>> {
@@ -157,7 +185,79 @@ fn families(part: &mut Part, provider: Option<&Provider>) -> Vec<Family> {
     if families.is_empty() { has.to_vec() } else { families }
 }
 
+/// The LAN hosts whose IPv6 addresses it has.
+fn hosts(part: &mut Part, families: &[Family]) -> Vec<Host> {
+    let mut hosts = Vec::new();
+    for (line, text) in part.texts("host") {
+        match host(text) {
+            Ok(host) if hosts.contains(&host) => {
+                part.warning(line, Some("host"), [text, " is listed twice"].concat());
+            }
+            Ok(host) => hosts.push(host),
+            Err(text) => part.error(line, Some("host"), text),
+        }
+    }
+    let line = part.line_of("host");
+    if hosts.len() > MOST_HOSTS {
+        let text = format!("lists {} hosts; {MOST_HOSTS} are the most for one name", hosts.len());
+        part.error(line, Some("host"), text);
+    }
+    if !hosts.is_empty() && !families.contains(&Family::Ipv6) {
+        let text = "has no effect without family 'ipv6': with IPv4 a LAN host is reached by the \
+                    router's address, which this name has anyway";
+        part.warning(line, Some("host"), text);
+    }
+    hosts
+}
+
+fn host(text: &str) -> Result<Host, String> {
+    let shown = || quoted(text.as_bytes());
+    if let Some(Mac(octets)) = Mac::parse(text) {
+        if octets[0] & 1 == 1 || octets == [0; 6] {
+            return Err([&shown(), " is not the MAC of one host"].concat());
+        }
+        return Ok(Host::Mac(Mac(octets)));
+    }
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(ip)) => {
+            let (prefix, suffix) = ((ip.to_bits() >> 64) as u64, ip.to_bits() as u64);
+            if prefix != 0 {
+                let part = Host::Suffix(suffix);
+                let text = format!(
+                    "{} is a whole address, whose beginning may change: write its last 64 bits, \
+                     '{part}'",
+                    shown()
+                );
+                return Err(text);
+            }
+            match suffix {
+                0 => Err([&shown(), " is no host: write its last 64 bits, like '::10'"].concat()),
+                suffix => Ok(Host::Suffix(suffix)),
+            }
+        }
+        Ok(IpAddr::V4(_)) => Err([
+            &shown(),
+            " is IPv4: write the host's IPv6 suffix ('::10'), its MAC, or its name; with IPv4 it \
+             is reached by the router's address",
+        ]
+        .concat()),
+        Err(_) => {
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            if text.len() > 63 || text.is_empty() || !text.chars().all(fits) {
+                return Err([
+                    &shown(),
+                    " is neither a suffix like '::10', nor a MAC like '02:00:5e:10:00:01', nor a \
+                     host's name without dots",
+                ]
+                .concat());
+            }
+            Ok(Host::Named(text.to_ascii_lowercase()))
+        }
+    }
+}
+
 fn fingerprint(name: &Name) -> u64 {
+    let hosts: String = name.hosts.iter().map(|host| format!("{host} ")).collect();
     let families: String = name.families.iter().map(|family| family.record_type()).collect();
     let ttl = name.ttl.map(|ttl| ttl.to_string()).unwrap_or_default();
     let shared_line = SHARED_LINE.iter().find(|(_, policy)| *policy == name.shared_line);
@@ -168,5 +268,7 @@ fn fingerprint(name: &Name) -> u64 {
         &families,
         &ttl,
         shared_line.map_or("", |(word, _)| word),
+        &hosts,
+        &name.lan,
     ])
 }

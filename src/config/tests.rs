@@ -1,5 +1,7 @@
 //! Every complaint with its exact words, and what a good config becomes.
 
+mod hosts;
+
 use super::*;
 use crate::model::account::Setting;
 use crate::model::name::{Family, SharedLine};
@@ -7,7 +9,7 @@ use crate::providers::{Kind, OptionDoc};
 use std::time::Duration;
 
 const fn option(name: &'static str, kind: Kind, required: bool) -> OptionDoc {
-    OptionDoc { name, kind, required, default: None, help: "" }
+    OptionDoc { required, ..OptionDoc::optional(name, kind, "") }
 }
 
 const fn provider(
@@ -23,7 +25,7 @@ const fn provider(
         families,
         min_interval,
         batch: 1,
-        ttl: None,
+        ttl: Some((0, 604_800)),
         local,
         options,
         publish: |_, _, _| Vec::new(),
@@ -205,7 +207,7 @@ fn sections_complained_of() {
             "reachd:7: section 'x': config acount is not a kind of section here; did you mean \
              'account'?",
             "reachd:8: section 'y': config server is not a kind of section here; there is: \
-             reachd, lookup, account, name",
+             reachd, lookup, account, name, hook",
         ],
     );
     errors(
@@ -504,8 +506,6 @@ fn names() {
              home.example.org",
             "reachd:2: section 'n', option 'acount': is not an option of this section; did you \
              mean 'account'?",
-            "reachd:3: section 'n', option 'host': comes in a later version, remove it for now: \
-             the name follows the router itself",
         ],
     );
     errors(

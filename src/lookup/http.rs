@@ -132,7 +132,7 @@ pub fn read_answer(body: &[u8], family: Family, asked: &str) -> Result<IpAddr, S
     }
     if text.starts_with('{') {
         // Cut-off JSON may hold a cut-off address.
-        let json: Value = serde_json::from_str(text)
+        let json: Value = serde_json::from_slice(text.as_bytes())
             .map_err(|_| "its answer begins like JSON, but is none".to_string())?;
         let place = JSON_PLACES.iter().find_map(|place| json.pointer(place)?.as_str());
         return only_address(place.unwrap_or(text), family);

@@ -1,7 +1,7 @@
 //! An account: one set of credentials for one provider, as the owner wrote it.
 
+use super::map::Map;
 use super::secret::Secret;
-use std::collections::BTreeMap;
 
 /// One value of an account option. Which of the three it is follows from the provider's
 /// option table, not from the text.
@@ -21,7 +21,7 @@ pub struct Account {
     /// Id of the provider, as `reachd providers` lists it.
     pub provider: String,
     /// The provider's own options, already checked against its table: required ones are there.
-    pub options: BTreeMap<String, Setting>,
+    pub options: Map<String, Setting>,
     /// Changes whenever anything in the section changes, a secret's text included.
     /// A permanent error is latched to it.
     pub fingerprint: u64,

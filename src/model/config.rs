@@ -3,6 +3,7 @@
 
 use super::account::Account;
 use super::address::Prefix;
+use super::hook::Hook;
 use super::name::{Family, Name};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// In the file's order; no (fqdn, account) repeats.
     pub names: Vec<Name>,
+    /// In the file's order.
+    pub hooks: Vec<Hook>,
 }
 
 impl Config {

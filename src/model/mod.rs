@@ -3,10 +3,15 @@
 pub mod account;
 pub mod address;
 pub mod config;
+pub mod hook;
 pub mod known;
+pub mod lan;
 pub mod line;
+pub mod map;
 pub mod name;
 pub mod outcome;
+pub mod ruleset;
 pub mod secret;
 pub mod utc;
 pub mod wan;
+pub mod words;

@@ -1,5 +1,6 @@
 //! A name the owner wants to point here, and the records it stands for.
 
+use super::lan::Host;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -63,8 +64,19 @@ pub struct Name {
     /// Seconds; absent: the record's own TTL is kept, or the provider's default for a new one.
     pub ttl: Option<u32>,
     pub shared_line: SharedLine,
+    /// IPv6: the LAN hosts it stands for; empty: the router itself.
+    pub hosts: Vec<Host>,
+    /// Logical network or device that the hosts are on.
+    pub lan: String,
     /// Changes whenever anything in the section changes.
     pub fingerprint: u64,
+}
+
+impl Name {
+    /// Its IPv6 addresses are those of LAN hosts.
+    pub fn has_hosts(&self) -> bool {
+        !self.hosts.is_empty() && self.families.contains(&Family::Ipv6)
+    }
 }
 
 /// What one record should hold, as handed to a provider.

@@ -1,6 +1,7 @@
 //! What the kernel and netifd say of the networks that face the Internet.
 
 use super::known::Known;
+use super::lan::{Lan, Lease};
 use super::line::Access;
 use super::name::Family;
 use std::net::IpAddr;
@@ -85,10 +86,21 @@ pub struct Route {
 pub struct WanView {
     /// One for each (asked, family) the config needs, in the config's order.
     pub wans: Vec<Wan>,
+    /// One for each (wan, lan) of the names of LAN hosts.
+    pub lans: Vec<Lan>,
+    /// What DHCP servers noted, if a name needs it.
+    pub leases: Vec<Lease>,
+    /// The wall clock, seconds since 1970, if it shows a time that cannot be: before this program
+    /// was made.
+    pub clock_unset: Option<u64>,
 }
 
 impl WanView {
     pub fn find(&self, asked: Option<&str>, family: Family) -> Option<&Wan> {
         self.wans.iter().find(|wan| wan.asked.as_deref() == asked && wan.family == family)
+    }
+
+    pub fn lan(&self, wan: Option<&str>, asked: &str) -> Option<&Lan> {
+        self.lans.iter().find(|lan| lan.wan.as_deref() == wan && lan.asked == asked)
     }
 }

@@ -6,8 +6,10 @@ use super::map_rules::port_range;
 use crate::model::address::Prefix;
 use crate::model::line::{PortSet, Way};
 use crate::model::name::Family;
+use crate::model::wan::Address;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// One logical network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub struct Interface {
     pub defaults: Vec<DefaultRoute>,
     /// Prefixes delegated over it (`ipv6-prefix`).
     pub delegated: Vec<Prefix>,
+    /// What it was given of others' delegated prefixes (`ipv6-prefix-assignment`), with what
+    /// remained of their lifetimes at the time of the dump.
+    pub assigned: Vec<Address>,
     /// The address and ports that its protocol has us translate to (MAP: `snat_ip`, `snat_port`).
     pub snat: Option<(Ipv4Addr, PortSet)>,
     /// `pppoe: AUTH_FAILED`.
@@ -100,6 +105,7 @@ fn interface(value: &Value) -> Option<Interface> {
         device: text("l3_device").map(str::to_string),
         defaults: default_routes(value),
         delegated: list(value, "ipv6-prefix").filter_map(prefix).collect(),
+        assigned: list(value, "ipv6-prefix-assignment").filter_map(assigned).collect(),
         snat: snat(value),
         errors: list(value, "errors").filter_map(complaint).collect(),
     })
@@ -132,6 +138,19 @@ fn default_routes(interface: &Value) -> Vec<DefaultRoute> {
 fn prefix(value: &Value) -> Option<Prefix> {
     let address = value.get("address")?.as_str()?;
     Prefix::parse(&format!("{address}/{}", value.get("mask")?.as_u64()?))
+}
+
+/// Without lifetimes it lasts for ever: the owner's own, or a unique local one.
+fn assigned(value: &Value) -> Option<Address> {
+    let prefix = prefix(value)?;
+    let seconds = |key| value.get(key).and_then(Value::as_u64).map(Duration::from_secs);
+    Some(Address {
+        ip: prefix.ip,
+        prefix_len: prefix.len,
+        flags: 0,
+        preferred: seconds("preferred"),
+        valid: seconds("valid"),
+    })
 }
 
 /// One rule stands there for each range and protocol; all to one address.
@@ -221,6 +240,31 @@ mod tests {
         let failed = serde_json::json!({"interface": [{"interface": "wan", "up": false,
             "proto": "pppoe", "errors": [{"subsystem": "pppoe", "code": "AUTH_FAILED"}, 7]}]});
         assert_eq!(interfaces(&failed).unwrap()[0].errors, ["pppoe: AUTH_FAILED"]);
+    }
+
+    #[test]
+    fn prefixes_of_real_dumps() {
+        let found = |name: &str, network: &str| {
+            let found = dump(name).into_iter().find(|one| one.name == network).unwrap();
+            let delegated: Vec<_> = found.delegated.iter().map(Prefix::to_string).collect();
+            let assigned = found.assigned.iter();
+            let assigned: Vec<_> = assigned
+                .map(|a| (format!("{}/{}", a.ip, a.prefix_len), a.preferred.map(|p| p.as_secs())))
+                .collect();
+            (delegated, assigned)
+        };
+        let (delegated, assigned) = found("dhcp-dhcpv6pd", "wan6");
+        assert_eq!(
+            (&delegated[..], &assigned[..]),
+            (&["2001:db8:ca00:ff00::/56".into()][..], &[][..])
+        );
+        let (delegated, assigned) = found("dhcp-dhcpv6pd", "lan");
+        assert!(delegated.is_empty());
+        let ula = ("fd2c:6b1e:77a0::/60".to_string(), None);
+        assert_eq!(assigned, [("2001:db8:ca00:ff00::/60".into(), Some(1793)), ula.clone()]);
+        let (_, assigned) = found("static", "lan");
+        assert_eq!(assigned, [("2001:db8:cafe::/60".into(), None), ula]);
+        assert_eq!(found("pppoe", "wan").0, [""; 0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! the answer is read by the tests of [`services`](super::services).
 
 use super::dyndns2;
-use super::one_shot::{Shape, run};
+use super::one_shot::{Call, Says, Shape, run};
 use super::services::{DYNDNS2, Tests, judge, owners_test};
 use super::template::{Place, Values, fill, hush, uses};
 use super::*;
@@ -42,6 +42,23 @@ pub const PROVIDER: Provider = Provider {
     ],
     publish,
 };
+
+/// What a `config hook` takes: the same request, for anybody who should hear of a change.
+pub const HOOK_OPTIONS: &[OptionDoc] = &[
+    OptionDoc::required("url", Kind::Template, "whom to tell; {text} and others are filled in"),
+    OptionDoc::optional("method", Kind::OneOf(METHODS), "the request's method").or("POST"),
+    OptionDoc::optional("header", Kind::List, "'Name: value'; placeholders as in url"),
+    OptionDoc::optional("body", Kind::Text, "what to send; placeholders as in url").or("{text}"),
+    OptionDoc::optional("content_type", Kind::Text, "what body is").or("text/plain; charset=utf-8"),
+    OptionDoc::optional("success", Kind::Tests, "when it worked, if the status does not tell"),
+    OptionDoc::optional("username", Kind::Text, "for {user}, and {basic}: HTTP Basic's value"),
+    OptionDoc::optional("password", Kind::Secret, "for {password} and {basic}"),
+    OptionDoc::optional("token", Kind::Secret, "for {token}"),
+];
+
+/// What is filled in there.
+pub const HOOK_FILLED: &[&str] =
+    &["event", "name", "address", "text", "user", "password", "basic", "token"];
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH"];
 
@@ -89,6 +106,44 @@ fn publish(net: &mut dyn Net, account: &Account, wants: &[Want]) -> Vec<Outcome>
     )
 }
 
+/// Sends one request that is not about a record: `service` is read by [`HOOK_OPTIONS`] and holds
+/// what is to be filled in as options.
+pub fn send(net: &mut dyn Net, service: &Account) -> Outcome {
+    let mut ok = Vec::new();
+    for test in service.list("success") {
+        match owners_test(test) {
+            Ok(test) => ok.push(test),
+            Err(why) => return Outcome::FixConfig(format!("option success: {why}")),
+        }
+    }
+    if ok.is_empty() {
+        ok = ["#200", "#201", "#202", "#204"].map(String::from).to_vec();
+    }
+    let request =
+        match request(service, &Values { account: service, names: &[], v4: None, v6: None }) {
+            Ok(request) => request,
+            Err(why) => return Outcome::FixConfig(why),
+        };
+    let reply = match net.http(&request, &via(service)) {
+        Ok(reply) => reply,
+        Err(error) => return failed(&error, true),
+    };
+    let site = service.text("url").unwrap_or_default().split('/').nth(2).unwrap_or_default();
+    let site = if site.contains('{') { "the service" } else { site };
+    let tests = Tests { ok, ..Tests::default() };
+    let said = judge(&Call::about(""), &reply, &tests, site, dyndns2::REST, service);
+    match said.each.into_iter().next() {
+        Some(Says::Yes { .. }) => Outcome::Updated,
+        Some(Says::No(outcome)) => outcome,
+        None => Outcome::NotConfirmed(format!("{site} said nothing of it")),
+    }
+}
+
+/// The request of a service that is about no record.
+pub fn request_of(service: &Account) -> Result<HttpRequest, String> {
+    request(service, &Values { account: service, names: &[], v4: None, v6: None })
+}
+
 fn request(account: &Account, values: &Values<'_>) -> Result<HttpRequest, String> {
     let named = |option: &str, filled: Result<String, String>| {
         filled.map_err(|why| format!("option {option}: {}", hush(&why, account)))
@@ -133,11 +188,6 @@ fn request(account: &Account, values: &Values<'_>) -> Result<HttpRequest, String
 mod tests {
     use super::fake::*;
     use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/custom/publish.json"));
-    }
 
     #[test]
     fn what_is_sent() {

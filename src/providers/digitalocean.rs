@@ -4,7 +4,6 @@
 use super::rest::{Api, Fault, Page, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::json;
 
 pub const PROVIDER: Provider = Provider {
     id: "digitalocean",
@@ -33,6 +32,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "DigitalOcean",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["has domain:read", "has domain:create and domain:update"],
         place: "options zone and url",
@@ -79,8 +79,9 @@ fn change(
     zones::each(talk, zone, changes, outcomes, |talk, zone, change| {
         let path = format!("/domains/{}/records", zone.part());
         let shown = Some("/domain_record/data");
-        zones::single(talk, change, &path, "PATCH", [shown, shown], |held, address| {
-            let mut body = json!({"type": change.rtype(), "data": address});
+        zones::single(talk, change, &path, "PATCH", [shown, shown], &|held, address| {
+            let mut body =
+                rest::object(&mut [("type", change.rtype().into()), ("data", address.into())]);
             if held.is_none() {
                 body["name"] = change.item.name.as_str().into();
             }
@@ -90,16 +91,4 @@ fn change(
             body
         })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/digitalocean/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/digitalocean/refused.json"));
-    }
 }

@@ -4,14 +4,15 @@
 use super::*;
 use crate::model::account::Setting;
 use crate::model::secret::Secret;
-pub use crate::wire::update::lab::{NOW, SECRET, answer, answer_with};
+pub use crate::wire::update::lab::{NOW, SECRET, answer, answer_with, complaint};
 use crate::world::{DnsTransport, HttpRequest};
+use domain::base::iana::Rcode;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub struct Exchange {
-    /// `GET https://...`
+    /// `GET https://...`, or `DNS query`, `DNS update`: then the body is the exchange itself.
     pub ask: String,
     /// What must be sent with it, if that matters.
     pub send: Option<Value>,
@@ -23,7 +24,9 @@ type DnsServer = Box<dyn FnMut(&[u8], DnsTransport, &Via) -> Result<Vec<u8>, Net
 pub struct Fake {
     pub exchanges: Vec<Exchange>,
     /// The reply to whatever is not scripted.
-    pub always: Option<HttpReply>,
+    pub any: Option<HttpReply>,
+    /// What becomes of whatever is not scripted, where that is no reply.
+    pub fails: Option<NetError>,
     pub dns: Option<DnsServer>,
     pub files: BTreeMap<String, Vec<u8>>,
     pub read_only: bool,
@@ -32,8 +35,6 @@ pub struct Fake {
     pub log: Vec<String>,
     /// The requests themselves.
     pub sent: Vec<HttpRequest>,
-    /// The answer to whatever is not scripted.
-    pub any: Option<HttpReply>,
     ids: u64,
 }
 
@@ -41,14 +42,14 @@ impl Fake {
     pub fn new() -> Self {
         Fake {
             exchanges: Vec::new(),
-            always: None,
+            any: None,
+            fails: None,
             dns: None,
             files: BTreeMap::new(),
             read_only: false,
             clock: NOW,
             log: Vec::new(),
             sent: Vec::new(),
-            any: None,
             ids: 0,
         }
     }
@@ -66,7 +67,10 @@ impl Net for Fake {
         self.sent.push(request.clone());
         let known: Vec<&str> = self.exchanges.iter().map(|e| e.ask.as_str()).collect();
         let Some(at) = known.iter().position(|&known| known == ask) else {
-            if let Some(reply) = self.any.as_ref().or(self.always.as_ref()) {
+            if let Some(error) = &self.fails {
+                return Err(error.clone());
+            }
+            if let Some(reply) = &self.any {
                 return Ok(reply.clone());
             }
             panic!("nobody scripted {ask}; left are {known:#?}");
@@ -88,8 +92,16 @@ impl Net for Fake {
         via: &Via,
     ) -> Result<Vec<u8>, NetError> {
         self.log.push(format!("dns {over:?}").to_lowercase());
-        let server = self.dns.as_mut().expect("nobody scripted a DNS server");
-        server(message, over, via)
+        if let Some(server) = &mut self.dns {
+            return server(message, over, via);
+        }
+        let is_update = message.get(2).is_some_and(|byte| byte >> 3 & 15 == 5);
+        let ask = if is_update { "DNS update" } else { "DNS query" };
+        let Some(at) = self.exchanges.iter().position(|exchange| exchange.ask == ask) else {
+            return Err(self.fails.clone().unwrap_or_else(|| panic!("nobody scripted {ask}")));
+        };
+        let spec = self.exchanges.remove(at).reply?.body;
+        Ok(dns_reply(message, &serde_json::from_slice(&spec).expect("an exchange")))
     }
 
     fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
@@ -178,44 +190,140 @@ pub fn show(outcome: &Outcome) -> String {
     }
 }
 
-/// Plays all cases of one file of `tests/providers/`. Each case holds
-/// - `about`: what it shows;
-/// - `account`: options; `secret`: their text that must never come back in a message;
-/// - `wants`: see [`want`];
-/// - `exchanges`: each `ask`, `send` (optional), and either `error` (a [`NetErrorKind`], with
-///   `sent`) or `status`, `headers` and `reply` (JSON) or `text`. All must be used;
-/// - `outcomes`: see [`show`]; a text may be cut short with `...`.
-pub fn play(provider: &Provider, file: &str) {
-    let cases: Value = serde_json::from_str(file).expect("a file of cases");
-    for case in cases.as_array().expect("a list of cases") {
-        let about = case["about"].as_str().expect("about");
-        let text = |value: &Value| value.as_str().expect(about).to_string();
-        let list = |name: &str| case[name].as_array().expect(about).clone();
-        let options = case["account"].as_object().expect(about);
-        let options: Vec<(&str, &str)> =
-            options.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
-        let wants: Vec<Want> = list("wants").iter().map(|line| want(&text(line))).collect();
-        let mut fake = Fake::new();
-        fake.exchanges = list("exchanges").iter().map(|exchange| read(exchange, about)).collect();
-
-        let got = (provider.publish)(&mut fake, &account(provider, &options), &wants);
-
-        let left: Vec<&str> = fake.exchanges.iter().map(|e| e.ask.as_str()).collect();
-        assert!(left.is_empty(), "{about}: never asked {left:#?}");
-        let got: Vec<String> = got.iter().map(show).collect();
-        let expected: Vec<String> = list("outcomes").iter().map(text).collect();
-        let same = got.len() == expected.len()
-            && got.iter().zip(&expected).all(|(got, expected)| {
-                match expected.strip_suffix("...") {
-                    Some(start) => got.starts_with(start),
-                    None => got == expected,
-                }
-            });
-        assert!(same, "{about}: got {got:#?}, expected {expected:#?}");
-        if let Some(secret) = case["secret"].as_str() {
-            assert!(!got.iter().any(|text| text.contains(secret)), "{about}: shows a secret");
+/// All cases of `tests/providers/FOLDER/`, with what stands for several written out.
+pub fn cases(folder: &str) -> Vec<Value> {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Ok(files) = std::fs::read_dir(top.join("tests/providers").join(folder)) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.sort();
+    let mut all = Vec::new();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|end| end == "json")) {
+        let text = std::fs::read_to_string(path).expect("a file of cases");
+        let cases: Vec<Value> =
+            serde_json::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        all.extend(cases);
+    }
+    for case in &mut all {
+        if let Some(times) = case["times"].as_u64() {
+            write_out(case, times);
         }
     }
+    all
+}
+
+/// Each item of a list that holds `#` becomes `times` items, with a number in its place.
+fn write_out(value: &mut Value, times: u64) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(|field| write_out(field, times)),
+        Value::Array(items) => {
+            for mut item in std::mem::take(items) {
+                write_out(&mut item, times);
+                let text = item.to_string();
+                match text.contains('#') {
+                    true => items.extend((0..times).map(|i| {
+                        serde_json::from_str::<Value>(&text.replace('#', &i.to_string())).unwrap()
+                    })),
+                    false => items.push(item),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The text at this place of a case.
+fn text<'v>(case: &'v Value, value: &'v Value) -> &'v str {
+    value.as_str().unwrap_or_else(|| panic!("{}: {value} is no text", case["about"]))
+}
+
+fn list<'v>(case: &'v Value, name: &str) -> &'v [Value] {
+    case[name].as_array().unwrap_or_else(|| panic!("{}: {name}", case["about"]))
+}
+
+/// The account, the wants and the world of a case.
+pub fn scene(provider: &Provider, case: &Value) -> (Account, Vec<Want>, Fake) {
+    let fields = |name: &str| case[name].as_object().into_iter().flatten();
+    let options: Vec<(&str, &str)> =
+        fields("account").map(|(name, value)| (name.as_str(), text(case, value))).collect();
+    let wants = list(case, "wants").iter().map(|line| want(text(case, line))).collect();
+    let mut fake = Fake::new();
+    fake.exchanges = list(case, "exchanges")
+        .iter()
+        .map(|exchange| read(exchange, text(case, &case["about"])))
+        .collect();
+    fake.files = fields("files")
+        .map(|(path, content)| (path.clone(), text(case, content).as_bytes().to_vec()))
+        .collect();
+    (account(provider, &options), wants, fake)
+}
+
+/// Plays one case. It holds
+/// - `about`: what it shows;
+/// - `account`: options; their secrets must never come back in a message, nor must `secret`;
+/// - `wants`: see [`want`];
+/// - `exchanges`: each `ask`, `send` (optional), and either `error` (a [`NetErrorKind`], with
+///   `sent`) or `status`, `headers` and `reply` (JSON) or `text`; for DNS instead `rcode`,
+///   `signed`, `found`, or `tsig`, see [`dns_reply`]. All must be used;
+/// - `files` (optional): path and content before; `files_after`: what must be there then;
+/// - `outcomes`: see [`show`]; a text may be cut short with `...`. One stands for all;
+/// - `times` (optional): how often each item of a list that holds `#` is written, with a number
+///   in its place.
+pub fn play(provider: &Provider, case: &Value) {
+    let about = format!("{}: {}", provider.id, text(case, &case["about"]));
+    let (account, wants, mut fake) = scene(provider, case);
+
+    let got = (provider.publish)(&mut fake, &account, &wants);
+
+    let left: Vec<&str> = fake.exchanges.iter().map(|e| e.ask.as_str()).collect();
+    assert!(left.is_empty(), "{about}: never asked {left:#?}");
+    let got: Vec<String> = got.iter().map(show).collect();
+    let mut expected: Vec<&str> =
+        list(case, "outcomes").iter().map(|line| text(case, line)).collect();
+    if let [one] = expected[..] {
+        expected = vec![one; wants.len()];
+    }
+    let same = got.len() == expected.len()
+        && got.iter().zip(&expected).all(|(got, expected)| match expected.strip_suffix("...") {
+            Some(start) => got.starts_with(start),
+            None => got == expected,
+        });
+    assert!(same, "{about}: got {got:#?}, expected {expected:#?}");
+    for (path, content) in case["files_after"].as_object().into_iter().flatten() {
+        let held = fake.files.get(path).map(|bytes| String::from_utf8_lossy(bytes));
+        assert_eq!(held.as_deref(), content.as_str(), "{about}: {path}");
+    }
+    for told in &got {
+        assert!(!holds_secret(told, &account), "{about}: shows a secret: {told}");
+        let secret = case["secret"].as_str();
+        assert!(!secret.is_some_and(|secret| told.contains(secret)), "{about}: shows a secret");
+    }
+}
+
+/// A secret of the account stands in the text. Those that could be a word are not looked for.
+pub fn holds_secret(text: &str, account: &Account) -> bool {
+    account.options.values().any(|setting| match setting {
+        Setting::Secret(secret) => secret.expose().len() > 3 && text.contains(secret.expose()),
+        _ => false,
+    })
+}
+
+/// What a name server with the lab's key answers: `rcode` (a number, 0 if absent), `signed`,
+/// `found` (IPv4 addresses, TTL 1234), or an error about the signature by its number (`tsig`,
+/// RFC 8945 3).
+fn dns_reply(sent: &[u8], exchange: &Value) -> Vec<u8> {
+    if let Some(error) = exchange["tsig"].as_u64() {
+        return complaint(sent, error as u16, b"");
+    }
+    let found: Vec<[u8; 4]> = exchange["found"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|ip| ip.as_str().unwrap().parse::<std::net::Ipv4Addr>().unwrap().octets())
+        .collect();
+    let rcode = Rcode::masked_from_int(exchange["rcode"].as_u64().unwrap_or(0) as u8);
+    answer_with(sent, rcode, exchange["signed"] == true, &found)
 }
 
 fn read(exchange: &Value, about: &str) -> Exchange {
@@ -236,6 +344,9 @@ fn read(exchange: &Value, about: &str) -> Exchange {
             },
             exchange["sent"].as_bool().unwrap_or(false),
         )),
+        None if exchange["ask"].as_str().is_some_and(|ask| ask.starts_with("DNS ")) => {
+            Ok(HttpReply { body: exchange.to_string().into_bytes(), ..HttpReply::default() })
+        }
         None => {
             let headers = exchange["headers"].as_object().into_iter().flatten();
             Ok(HttpReply {

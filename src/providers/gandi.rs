@@ -3,7 +3,7 @@
 use super::rest::{Api, Fault, No, Said, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub const PROVIDER: Provider = Provider {
     id: "gandi",
@@ -32,6 +32,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Gandi",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["may see the domain", "may manage its technical configuration"],
         place: "options zone and url",
@@ -57,7 +58,7 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     let path = format!("/livedns/domains/{}/records", zone.part());
     let all = || [&path, "?per_page=1000"].concat();
     let one = |item: &Item<'_>| format!("{path}/{}", percent(&item.name));
-    zones::read_either(talk, items, all(), one, |object| {
+    zones::read_either(talk, items, all(), &one, |object| {
         zones::set(object, ["rrset_name", "rrset_type", "rrset_values", "rrset_ttl"], "")
     })
 }
@@ -71,7 +72,7 @@ fn change(
     zones::each(talk, zone, changes, outcomes, |talk, zone, change| {
         let name = percent(&change.item.name);
         let path = format!("/livedns/domains/{}/records/{name}/{}", zone.part(), change.rtype());
-        let mut body = json!({"rrset_values": change.addresses()});
+        let mut body = rest::object(&mut [("rrset_values", change.addresses())]);
         if let Some(ttl) = change.ttl() {
             body["rrset_ttl"] = ttl.into();
         }
@@ -84,17 +85,5 @@ fn said(status: u16, json: &Value) -> Said {
     match json.pointer("/errors/0/description").and_then(Value::as_str) {
         Some(words) if status >= 400 => Said::No(No::by(status), words.into()),
         _ => rest::said_at(status, json, "/message"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/gandi/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/gandi/refused.json"));
     }
 }

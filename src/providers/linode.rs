@@ -3,7 +3,6 @@
 use super::rest::{Api, Fault, Page, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::json;
 
 pub const PROVIDER: Provider = Provider {
     id: "linode",
@@ -32,6 +31,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Linode",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["may read Domains", "may write Domains"],
         place: "options zone and url",
@@ -91,8 +91,8 @@ fn change(
     zones::each(talk, zone, changes, outcomes, |talk, zone, change| {
         let path = format!("/domains/{}/records", zone.id);
         let shown = Some("/target");
-        zones::single(talk, change, &path, "PUT", [shown, shown], |held, address| {
-            let mut body = json!({"target": address});
+        zones::single(talk, change, &path, "PUT", [shown, shown], &|held, address| {
+            let mut body = rest::object(&mut [("target", address.into())]);
             if held.is_none() {
                 body["type"] = change.rtype().into();
                 body["name"] = change.item.name.as_str().into();
@@ -103,16 +103,4 @@ fn change(
             body
         })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/linode/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/linode/refused.json"));
-    }
 }

@@ -12,26 +12,32 @@ use crate::world::{HttpReply, Net, NetError, NetErrorKind, Via};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub mod aliyun;
 pub mod cloudflare;
 pub mod custom;
 pub mod desec;
 pub mod digitalocean;
+pub mod dnspod;
 pub mod dyndns2;
 pub mod gandi;
 pub mod godaddy;
 pub mod hetzner;
 pub mod hosts;
+pub mod huaweicloud;
 pub mod linode;
 pub mod openwrt;
 pub mod porkbun;
 pub mod powerdns;
 pub mod rfc2136;
+pub mod route53;
+pub mod tencentcloud;
 pub mod vultr;
 
 // What several of them share.
 mod one_shot;
 pub mod rest;
 pub mod services;
+pub mod sign;
 pub mod template;
 pub mod zones;
 
@@ -42,20 +48,25 @@ mod table;
 
 /// The providers with a file of their own, sorted by id. The others are lines of `services.txt`.
 pub const ALL: &[Provider] = &[
+    aliyun::PROVIDER,
     cloudflare::PROVIDER,
     custom::PROVIDER,
     desec::PROVIDER,
     digitalocean::PROVIDER,
+    dnspod::PROVIDER,
     dyndns2::PROVIDER,
     gandi::PROVIDER,
     godaddy::PROVIDER,
     hetzner::PROVIDER,
     hosts::PROVIDER,
+    huaweicloud::PROVIDER,
     linode::PROVIDER,
     openwrt::PROVIDER,
     porkbun::PROVIDER,
     powerdns::PROVIDER,
     rfc2136::PROVIDER,
+    route53::PROVIDER,
+    tencentcloud::PROVIDER,
     vultr::PROVIDER,
 ];
 
@@ -93,15 +104,31 @@ pub struct OptionDoc {
     pub default: Option<&'static str>,
     /// One line for the owner.
     pub help: &'static str,
+    /// An option without which this one says nothing; empty: none.
+    pub with: &'static str,
+    /// An option that stands in for this one: exactly one of the two is needed; empty: none.
+    pub instead: &'static str,
 }
 
 impl OptionDoc {
     pub const fn required(name: &'static str, kind: Kind, help: &'static str) -> Self {
-        OptionDoc { name, kind, required: true, default: None, help }
+        OptionDoc { name, kind, required: true, default: None, help, with: "", instead: "" }
     }
 
     pub const fn optional(name: &'static str, kind: Kind, help: &'static str) -> Self {
-        OptionDoc { name, kind, required: false, default: None, help }
+        OptionDoc { required: false, ..Self::required(name, kind, help) }
+    }
+
+    /// It needs that one beside it.
+    pub const fn with(mut self, other: &'static str) -> Self {
+        self.with = other;
+        self
+    }
+
+    /// Exactly one of the two is needed.
+    pub const fn instead_of(mut self, other: &'static str) -> Self {
+        self.instead = other;
+        self
     }
 
     /// What it is if the owner writes nothing.
@@ -150,6 +177,20 @@ pub fn find(id: &str) -> Option<&'static Provider> {
     own.or_else(|| all().iter().find(|provider| provider.id == id))
 }
 
+/// Its calls are of no use with a clock that was never set: TLS checks certificates by it. TSIG
+/// signs the time too, but there the server tells its own in a signed answer.
+pub fn needs_clock(provider: &Provider, account: &Account) -> bool {
+    let plain = account.text("url").is_some_and(|url| url.starts_with("http://"));
+    !(provider.local || plain || provider.id == rfc2136::PROVIDER.id)
+}
+
+/// How requests name us, where the vendor asks for a form of its own; the others are told the
+/// same as any server.
+pub fn agent(provider: &Provider) -> Option<String> {
+    let contact = provider.options.iter().any(|option| option.help == dyndns2::CONTACT);
+    contact.then(|| [services::USER_AGENT, " and option contact"].concat())
+}
+
 /// How the calls of this account leave the router. Where `account.wan` is given it must be a
 /// device by now: whoever calls `publish` puts it in place of a logical network's name. A name
 /// that is no device fails closed.
@@ -196,6 +237,17 @@ pub fn wait(reply: &HttpReply, unsaid: Duration, why: String) -> Outcome {
         after: after.clamp(Duration::from_secs(1), Duration::from_secs(86_400)),
         why,
     }
+}
+
+/// The service holds `held` addresses, more than are wanted, and none is dropped unasked.
+pub fn too_many(want: &Want, held: usize, service: &str) -> Outcome {
+    Outcome::FixConfig(format!(
+        "{} has {held} {} records at {service}, more than the {} wanted: reachd would have to \
+         drop some and does not; remove the extra ones there",
+        want.fqdn,
+        want.family.record_type(),
+        want.addresses.len()
+    ))
 }
 
 /// Foreign words made fit for a message: one line, not long, without the secret should the
@@ -267,10 +319,26 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(after(&reply), 300);
-        for (said, kept) in [("0", 1), ("42", 42), ("99999999999", 86_400), ("soon", 300)] {
-            reply.headers = vec![("retry-after".into(), said.into())];
-            assert_eq!(after(&reply), kept);
+        for (said, kept) in [
+            ("0", 1),
+            ("42", 42),
+            ("99999999999", 86_400),
+            ("soon", 300),
+            ("Mon, 23 Nov 2026 16:45:26 GMT", 60),
+            ("Tue, 24 Nov 2026 16:44:30 GMT", 86_400),
+            ("Mon, 23 Nov 2026 16:44:25 GMT", 1),
+            ("Mon, 23 Nov 2026 24:45:26 GMT", 300),
+        ] {
+            reply.headers = vec![
+                ("retry-after".into(), said.into()),
+                ("date".into(), "Mon, 23 Nov 2026 16:44:26 GMT".into()),
+            ];
+            assert_eq!(after(&reply), kept, "{said}");
         }
+        // A date and nothing to measure it from.
+        let date = "Mon, 23 Nov 2026 16:45:26 GMT";
+        reply.headers = vec![("retry-after".into(), date.into())];
+        assert_eq!(after(&reply), 300);
     }
 
     #[test]

@@ -54,6 +54,11 @@ pub struct Said {
 }
 
 impl Call<'_> {
+    /// About no address.
+    pub fn about(name: &str) -> Call<'_> {
+        Call { names: vec![name], addresses: [None, None], at: Vec::new() }
+    }
+
     /// For tests of answers.
     #[cfg(test)]
     pub fn one(name: &str, ip: IpAddr) -> Call<'_> {

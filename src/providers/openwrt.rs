@@ -91,7 +91,7 @@ impl Way {
             batch: 1,
             every: PROVIDER.min_interval,
             rest: dyndns2::REST,
-            url: &self.url,
+            url: self.url.as_str().into(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::rest::{Api, Fault, No, Page, Said, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub const PROVIDER: Provider = Provider {
     id: "porkbun",
@@ -30,6 +30,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Porkbun",
         auth: &[("x-api-key", "", &["api_key"]), ("x-secret-api-key", "", &["secret_key"])],
+        dialect: None,
         check: "option api_key",
         rights: ["may list domains", "may change them: API access is switched on for each domain"],
         place: "options zone and url",
@@ -76,8 +77,11 @@ fn change(
         let mut confirmed = true;
         for (held, address) in change.records() {
             let name = Naming::Relative("").name(&change.item.want.fqdn, zone);
-            let mut body =
-                json!({"name": name, "type": change.rtype(), "content": address.to_string()});
+            let mut body = rest::object(&mut [
+                ("name", name.into()),
+                ("type", change.rtype().into()),
+                ("content", address.to_string().into()),
+            ]);
             let mut path = format!("/dns/create/{}", zone.part());
             if let Some(held) = held {
                 path = format!("/dns/edit/{}/{}", zone.part(), held.id);
@@ -113,17 +117,5 @@ fn said(status: u16, json: &Value) -> Said {
             Said::No(no, words.into())
         }
         _ => Said::Foreign,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/porkbun/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/porkbun/refused.json"));
     }
 }

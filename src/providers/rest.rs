@@ -1,7 +1,9 @@
-//! JSON over HTTPS with a token: one request, one reply, and what a reply that is no success
-//! means. What is asked is for each provider, in which order for `zones`.
+//! JSON over HTTPS with a token, or what a [`Dialect`] makes of it: one request, one reply, and
+//! what a reply that is no success means. What is asked is for each provider, in which order for
+//! `zones`.
 
 use super::*;
+use crate::model::utc;
 use crate::world::HttpRequest;
 use serde_json::Value;
 
@@ -24,6 +26,8 @@ pub struct Api {
     pub service: &'static str,
     /// Headers that prove who asks: name, what stands before, options joined by `:`.
     pub auth: &'static [(&'static str, &'static str, &'static [&'static str])],
+    /// Where it is not JSON, or the proof is not in these headers.
+    pub dialect: Option<Dialect>,
     /// What the owner is to look at when it is not believed: `option token`.
     pub check: &'static str,
     /// What it must be allowed to do, to find zones and to change records: `has DNS:Edit`.
@@ -34,6 +38,35 @@ pub struct Api {
     pub unsaid: Duration,
     /// Reads a reply: its status, and its body if that is JSON.
     pub said: fn(u16, &Value) -> Said,
+}
+
+/// Another way to write requests and to read replies. The options of `auth` are checked as ever.
+pub struct Dialect {
+    pub write: fn(&Ask<'_>) -> HttpRequest,
+    /// A reply's body as JSON; `None`: it is not in the service's language.
+    pub read: fn(&[u8]) -> Option<Value>,
+}
+
+/// What is to be asked.
+pub struct Ask<'a> {
+    pub method: &'static str,
+    /// `option url`, without a slash at its end.
+    pub base: &'a str,
+    pub path: &'a str,
+    pub body: Option<&'a Value>,
+    /// Seconds since 1970 by the service's clock, as far as we know it.
+    pub now: u64,
+    /// Never the same twice.
+    pub nonce: u64,
+    pub account: &'a Account,
+    keys: &'a [&'a str],
+}
+
+impl Ask<'_> {
+    /// The options of [`Api::auth`], in their order.
+    pub fn key(&self, place: usize) -> &str {
+        self.keys.get(place).copied().unwrap_or_default()
+    }
 }
 
 /// What a reply says.
@@ -63,6 +96,8 @@ pub enum No {
     Rate,
     /// The service has a failure of its own.
     Broken,
+    /// The request is too old or from the future, by the service's clock.
+    Clock,
 }
 
 impl No {
@@ -143,6 +178,8 @@ pub struct Talk<'a> {
     auth: Vec<(&'static str, String)>,
     /// Never shown.
     secrets: Vec<&'a str>,
+    /// How far the service's clock is ahead of ours, once it has told us; seconds.
+    ahead: Option<i64>,
     pub account: &'a Account,
 }
 
@@ -191,6 +228,7 @@ impl<'a> Talk<'a> {
             api,
             auth,
             secrets,
+            ahead: None,
             account,
         })
     }
@@ -217,28 +255,56 @@ impl<'a> Talk<'a> {
         body: Option<&Value>,
         to: To,
     ) -> Result<(HttpReply, Value), Fault> {
+        loop {
+            let request = self.request(method, path, body);
+            let reply = self
+                .net
+                .http(&request, &self.via)
+                .map_err(|error| Fault::new(Reach::Account, failed(&error, to == To::Change)))?;
+            let json = match (&reply.body[..], &self.api.dialect) {
+                ([], _) => Some(Value::Null),
+                (body, Some(dialect)) => (dialect.read)(body),
+                (body, None) => json(body),
+            };
+            let said = (self.api.said)(reply.status, json.as_ref().unwrap_or(&Value::Null));
+            return match (said, json) {
+                (Said::Yes, Some(json)) if (200..300).contains(&reply.status) => Ok((reply, json)),
+                (Said::Yes | Said::Foreign, _) => Err(self.foreign(&reply, to)),
+                // It did nothing, and by its own clock the same can be asked again.
+                (Said::No(No::Clock, words), _) if self.learn(&reply, &words) => continue,
+                (Said::No(no, words), json) => Err(self.refused(&reply, no, &words, json, to)),
+            };
+        }
+    }
+
+    fn request(&mut self, method: &'static str, path: &str, body: Option<&Value>) -> HttpRequest {
+        if let Some(dialect) = &self.api.dialect {
+            let ours = i64::try_from(self.net.wall_clock()).unwrap_or(0);
+            let now = ours.saturating_add(self.ahead.unwrap_or(0)).max(0).unsigned_abs();
+            let (nonce, account, keys) = (self.net.chance(), self.account, &self.secrets[..]);
+            let base = self.base;
+            return (dialect.write)(&Ask { method, base, path, body, now, nonce, account, keys });
+        }
         let mut request = HttpRequest::new(method, [self.base, path].concat());
         for (name, value) in &self.auth {
             request = request.header(*name, value.as_str());
         }
         request = request.header("accept", "application/json");
-        if let Some(body) = body {
-            request = request.json(body);
+        match body {
+            Some(body) => request.json(body),
+            None => request,
         }
-        let reply = self
-            .net
-            .http(&request, &self.via)
-            .map_err(|error| Fault::new(Reach::Account, failed(&error, to == To::Change)))?;
-        let json = match &reply.body[..] {
-            [] => Some(Value::Null),
-            body => serde_json::from_slice(body).ok(),
-        };
-        let said = (self.api.said)(reply.status, json.as_ref().unwrap_or(&Value::Null));
-        match (said, json) {
-            (Said::Yes, Some(json)) if (200..300).contains(&reply.status) => Ok((reply, json)),
-            (Said::Yes | Said::Foreign, _) => Err(self.foreign(&reply, to)),
-            (Said::No(no, words), json) => Err(self.refused(&reply, no, &words, json, to)),
-        }
+    }
+
+    /// Takes the service's time from its refusal, once. The reply came over TLS, like all others:
+    /// whoever could forge this could forge them.
+    fn learn(&mut self, reply: &HttpReply, words: &str) -> bool {
+        let theirs = reply.header("date").and_then(utc::read_date);
+        let Some(theirs) = theirs.or_else(|| utc::last_stamp(words)) else { return false };
+        let (theirs, ours) = (i64::try_from(theirs), i64::try_from(self.net.wall_clock()));
+        let (Ok(theirs), Ok(ours), None) = (theirs, ours, self.ahead) else { return false };
+        self.ahead = Some(theirs.saturating_sub(ours));
+        true
     }
 
     /// All items of a list, page by page; `items` is their place in a reply (RFC 6901). `more`
@@ -340,6 +406,10 @@ impl<'a> Talk<'a> {
         let (reach, outcome) = match no {
             No::Rate => (Reach::Account, wait(reply, api.unsaid, why)),
             No::Broken => (Reach::Account, Outcome::TryLater(why)),
+            No::Clock => {
+                why.push_str("; the clock here is not the service's: check its NTP");
+                (Reach::Account, Outcome::TryLater(why))
+            }
             No::Token => {
                 let text = [&why, "; check ", api.check].concat();
                 (Reach::Account, Outcome::FixConfig(text))
@@ -369,6 +439,17 @@ impl<'a> Talk<'a> {
         };
         Fault { reach, outcome, status: reply.status, culprits }
     }
+}
+
+/// A body that is JSON.
+pub fn json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok()
+}
+
+/// An object with these fields. (`json!` writes each field's code out where it stands.)
+pub fn object(fields: &mut [(&str, Value)]) -> Value {
+    let fields = fields.iter_mut().map(|(name, value)| (name.to_string(), value.take()));
+    Value::Object(fields.collect())
 }
 
 /// A number, also one in quotes.

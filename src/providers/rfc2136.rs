@@ -5,7 +5,7 @@
 //! find them. Bytes and signatures are in [`crate::wire::update`].
 
 use super::*;
-use crate::model::utc::utc;
+use crate::model::utc::{RELEASED, utc};
 use crate::wire::update::{ALGORITHMS, Ask, Change, Fault, Key, Proof, Reply, Request, build};
 use crate::world::DnsTransport;
 
@@ -15,7 +15,8 @@ pub const PROVIDER: Provider = Provider {
     families: &Family::BOTH,
     min_interval: Duration::ZERO, // one's own server
     batch: usize::MAX,
-    ttl: None,
+    // RFC 2181 8.
+    ttl: Some((0, i32::MAX as u32)),
     local: false,
     options: &[
         OptionDoc::required(
@@ -24,10 +25,12 @@ pub const PROVIDER: Provider = Provider {
             "the zone's primary name server; port 53 if none is given",
         ),
         OptionDoc::required("zone", Kind::Domain, "the zone that holds the names"),
-        OptionDoc::optional("key_name", Kind::Text, "name of the TSIG key, as the server has it"),
+        OptionDoc::optional("key_name", Kind::Text, "name of the TSIG key, as the server has it")
+            .with("key_secret"),
         OptionDoc::optional("key_algorithm", Kind::OneOf(ALGORITHMS), "the TSIG key's algorithm")
             .or("hmac-sha256"),
-        OptionDoc::optional("key_secret", Kind::Secret, "the TSIG key itself, in base64"),
+        OptionDoc::optional("key_secret", Kind::Secret, "the TSIG key itself, in base64")
+            .with("key_name"),
     ],
     publish,
 };
@@ -43,8 +46,6 @@ const HALVINGS: u32 = 24;
 const READ_DEADLINE: Duration = Duration::from_secs(2);
 const UDP_DEADLINE: Duration = Duration::from_secs(5);
 const TCP_DEADLINE: Duration = Duration::from_secs(10);
-/// 2024-01-01: a clock before that was never set.
-const CLOCK_UNSET: u64 = 1_704_067_200;
 
 /// One of the wants on its way: its place, and the TTL it will have.
 #[derive(Clone, Copy)]
@@ -106,8 +107,8 @@ fn key(account: &Account) -> Result<Option<Key>, String> {
     let (name, secret) = match (account.text("key_name"), account.secret("key_secret")) {
         (None, None) => return Ok(None),
         (Some(name), Some(secret)) => (name, secret),
-        (None, _) => return Err(format!("account '{}': key_secret needs key_name", account.id)),
-        (_, None) => return Err(format!("account '{}': key_name needs key_secret", account.id)),
+        // The config has told it already.
+        _ => return Err("options key_name and key_secret go together".into()),
     };
     let algorithm = account.text("key_algorithm").unwrap_or(ALGORITHMS[0]);
     Key::new(name, algorithm, secret.expose()).map(Some).map_err(|option| {
@@ -141,6 +142,10 @@ impl Talk<'_> {
                     Seen::New => NEW_TTL,
                     Seen::Right => {
                         outcomes[at] = Some(Outcome::AlreadyRight);
+                        continue;
+                    }
+                    Seen::More(count) => {
+                        outcomes[at] = Some(too_many(want, count, self.server));
                         continue;
                     }
                     Seen::Silence => {
@@ -193,6 +198,7 @@ impl Talk<'_> {
         Ok(match reply.addresses(&want.fqdn, want.family) {
             None => Seen::Silence,
             Some((found, _)) if found.is_empty() => Seen::New,
+            Some((found, _)) if found.len() > want.addresses.len() => Seen::More(found.len()),
             // Some servers do not sign this answer: good enough for a TTL, not to be sure of.
             Some((found, _)) if found == want.addresses && reply.proof != Proof::Unsigned => {
                 Seen::Right
@@ -324,7 +330,7 @@ impl Talk<'_> {
                 let (theirs, here) = (theirs.map_or("another time".into(), utc), utc(ours));
                 let mut text =
                     format!("the clocks differ: {server} has {theirs}, this router has {here}");
-                text.push_str(if ours < CLOCK_UNSET {
+                text.push_str(if ours < RELEASED {
                     "; the router's clock was never set, check its NTP"
                 } else {
                     "; check the router's clock"
@@ -417,6 +423,8 @@ enum Seen {
     /// It holds something else, with this TTL.
     Ttl(u32),
     New,
+    /// So many addresses, more than are wanted.
+    More(usize),
     /// Nothing that could be used.
     Silence,
 }

@@ -11,7 +11,8 @@
 //! - ANSWERS: dyndns2 codes if none are given, else `ok=` (changed), `same=` (held it before),
 //!   `no=` (refused) and `wait=`, each some [tests](test) with `|` between and `+` for a blank.
 //!   Whatever else comes is never taken for a yes.
-//! - URL: see [`template`](super::template). Options are what stands in its braces.
+//! - URL: see [`template`](super::template), without its `https://`; `~` at its end stands for
+//!   `hostname={fqdn}&myip={ip}`. Options are what stands in its braces.
 //!
 //! Left out: what is closed, what takes only the address the request comes from (we could not
 //! say which one was published), and what has no answer to tell success by. Those who need one
@@ -23,12 +24,13 @@ use super::template::{Place, Values, fill, uses};
 use super::*;
 use crate::world::HttpRequest;
 use domain::utils::base64;
+use std::borrow::Cow;
 
 const TABLE: &str = include_str!("services.txt");
 
 /// Company, program, system, version: the form that No-IP and Dyn ask for. A mail address can be
 /// added by option contact.
-const USER_AGENT: &str = concat!("reachd reachd/Linux-", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("reachd reachd/Linux-", env!("CARGO_PKG_VERSION"));
 
 /// Not a test, but a whole language of answers.
 pub const DYNDNS2: &str = "dyndns2";
@@ -45,7 +47,7 @@ pub enum Answer<'t> {
 }
 
 /// One line of the table.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Service<'t> {
     pub id: &'t str,
     pub site: &'t str,
@@ -55,7 +57,7 @@ pub struct Service<'t> {
     pub batch: usize,
     pub every: Duration,
     pub rest: Duration,
-    pub url: &'t str,
+    pub url: Cow<'t, str>,
 }
 
 /// All lines.
@@ -74,7 +76,7 @@ fn read(line: &'static str) -> Option<Service<'static>> {
         batch: 1,
         every: EVERY,
         rest: dyndns2::REST,
-        url: words.next_back()?,
+        url: url(words.next_back()?).into(),
     };
     let mut tests = [""; 4];
     for word in words {
@@ -96,12 +98,20 @@ fn read(line: &'static str) -> Option<Service<'static>> {
     Some(service)
 }
 
+fn url(short: &str) -> String {
+    let (place, more) = match short.strip_suffix('~') {
+        Some(place) => (place, "hostname={fqdn}&myip={ip}"),
+        None => (short, ""),
+    };
+    ["https://", place, more].concat()
+}
+
 /// The table as providers. Their option lists are built once and live as long as the program.
 pub fn providers() -> impl Iterator<Item = Provider> {
     table().map(|service| Provider {
         id: service.id,
         about: service.site,
-        families: families(service.url),
+        families: families(&service.url),
         min_interval: service.every,
         batch: service.batch,
         ttl: None,
@@ -117,7 +127,7 @@ fn families(url: &str) -> &'static [Family] {
 }
 
 fn options(service: &Service<'_>) -> Vec<OptionDoc> {
-    let has = |words: &[&str]| uses(service.url, words) || uses(service.basic, words);
+    let has = |words: &[&str]| uses(&service.url, words) || uses(service.basic, words);
     let mut options = Vec::new();
     let mut add = |words: &[&str], doc: OptionDoc| {
         if has(words) {
@@ -149,9 +159,9 @@ fn publish(net: &mut dyn Net, account: &Account, wants: &[Want]) -> Vec<Outcome>
         return vec![Outcome::Bug("there is no such service".into()); wants.len()];
     };
     let shape = Shape {
-        together: uses(service.url, &["ips", "ipv4", "ipv6"]),
+        together: uses(&service.url, &["ips", "ipv4", "ipv6"]),
         batch: service.batch,
-        named: uses(service.url, &["fqdn", "names", "host"]),
+        named: uses(&service.url, &["fqdn", "names", "host"]),
     };
     run(net, account, wants, shape, &|call| ask(&service, account, call, true), &|call, reply| {
         match service.answer {
@@ -180,7 +190,7 @@ pub fn ask(
 ) -> Result<HttpRequest, String> {
     let [v4, v6] = call.addresses;
     let values = Values { account, names: &call.names, v4, v6 };
-    let mut url = fill(service.url, Place::Url, cut, &values)?;
+    let mut url = fill(&service.url, Place::Url, cut, &values)?;
     // Another host, with the path of the service. `dyndns2` has done that for itself.
     if let (true, Some(other)) = (cut, account.text("url")) {
         let path = url.splitn(4, '/').nth(3).unwrap_or_default();
@@ -341,8 +351,8 @@ mod tests {
         assert!(sorted && ids.len() == lines && sites.len() == lines);
         let known = ["ip", "ips", "ipv4", "ipv6", "fqdn", "names", "host", "zone", "user"];
         for service in table() {
-            let Service { id, url, .. } = service;
-            assert!(url.starts_with("https://"), "{id}");
+            let Service { id, url, .. } = &service;
+            assert!(url.starts_with("https://") && url.matches("//").count() == 1, "{id}: {url}");
             assert!(uses(url, &["ip", "ips", "ipv4", "ipv6"]), "{id}");
             for word in template::words(url) {
                 let own = ["password", "token", "id"];
@@ -442,16 +452,9 @@ mod tests {
 
     #[test]
     fn exchanges() {
-        for file in [
-            include_str!("../../tests/providers/services/duckdns.json"),
-            include_str!("../../tests/providers/services/others.json"),
-        ] {
-            let cases: serde_json::Value = serde_json::from_str(file).unwrap();
-            for case in cases.as_array().unwrap() {
-                let id = case["provider"].as_str().unwrap();
-                let provider = providers().find(|provider| provider.id == id).unwrap();
-                play(&provider, &serde_json::Value::from(vec![case.clone()]).to_string());
-            }
+        for case in cases("services") {
+            let id = case["provider"].as_str().unwrap();
+            play(&providers().find(|provider| provider.id == id).unwrap(), &case);
         }
     }
 }

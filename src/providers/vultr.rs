@@ -3,7 +3,6 @@
 use super::rest::{Api, Fault, Page, Talk, To};
 use super::zones::{Change, Held, Item, Naming, Outcomes, Service, Zone};
 use super::*;
-use serde_json::json;
 
 pub const PROVIDER: Provider = Provider {
     id: "vultr",
@@ -32,6 +31,7 @@ static SERVICE: Service = Service {
     api: Api {
         service: "Vultr",
         auth: &[("authorization", "Bearer ", &["token"])],
+        dialect: None,
         check: "option token",
         rights: ["may manage DNS from this address", "may manage DNS from this address"],
         place: "options zone and url",
@@ -74,8 +74,8 @@ fn change(
         let path = format!("/domains/{}/records", zone.part());
         // 204 to a PATCH: there is nothing to compare.
         let shown = [None, Some("/record/data")];
-        zones::single(talk, change, &path, "PATCH", shown, |held, address| {
-            let mut body = json!({"data": address});
+        zones::single(talk, change, &path, "PATCH", shown, &|held, address| {
+            let mut body = rest::object(&mut [("data", address.into())]);
             if held.is_none() {
                 body["type"] = change.rtype().into();
                 body["name"] = change.item.name.as_str().into();
@@ -86,16 +86,4 @@ fn change(
             body
         })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fake::play;
-    use super::*;
-
-    #[test]
-    fn exchanges() {
-        play(&PROVIDER, include_str!("../../tests/providers/vultr/publish.json"));
-        play(&PROVIDER, include_str!("../../tests/providers/vultr/refused.json"));
-    }
 }

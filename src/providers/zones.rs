@@ -109,6 +109,8 @@ pub struct Held {
     pub id: String,
     /// It is in the set, but nobody is told of it.
     pub idle: bool,
+    /// It cannot be changed without a loss, for this reason: `an alias`.
+    pub fixed: Option<&'static str>,
     /// What has to be sent back with it so that it stays.
     pub note: Value,
 }
@@ -298,6 +300,26 @@ pub fn ask_for<'a>(items: &[Item<'a>]) -> (Option<&'a str>, Option<Family>) {
     (one_name.then_some(first.fqdn.as_str()), one_family.then_some(first.family))
 }
 
+/// The names that these items have, each once.
+pub fn names<'i>(items: &'i [Item<'_>]) -> Vec<&'i str> {
+    let mut names: Vec<&str> = Vec::new();
+    for item in items {
+        if !names.contains(&&item.name[..]) {
+            names.push(&item.name);
+        }
+    }
+    names
+}
+
+/// A list of texts holds the addresses of a set as it is to be, and no more.
+pub fn holds(list: &Value, change: &Change<'_>) -> bool {
+    let list = list.as_array().map_or(&[][..], Vec::as_slice);
+    let is_in = |address: IpAddr| {
+        list.iter().any(|text| text.as_str().is_some_and(|text| text.parse() == Ok(address)))
+    };
+    list.len() == change.values.len() && change.values.iter().all(|(_, one)| is_in(*one))
+}
+
 /// The records of a list that may matter for these items; the rest of a zone, perhaps megabytes,
 /// is let go.
 pub fn held(
@@ -321,7 +343,7 @@ pub fn read_either(
     talk: &mut Talk<'_>,
     items: &[Item<'_>],
     all: String,
-    one: impl Fn(&Item<'_>) -> String,
+    one: &dyn Fn(&Item<'_>) -> String,
     read: fn(&Value) -> Option<Vec<Held>>,
 ) -> Result<Vec<Held>, Fault> {
     let mut found = Vec::new();
@@ -359,15 +381,21 @@ pub fn read_either(
 
 /// A record from an object with an id and these fields: name, type, content, ttl.
 pub fn record(object: &Value, fields: [&str; 4]) -> Option<Vec<Held>> {
-    let text = |field: &str| Some(object[field].as_str()?.to_string());
     let [name, rtype, content, ttl] = fields;
+    record_with(object, [name, rtype, content, ttl, "id"])
+}
+
+/// The same, where the id has a name of its own, the last.
+pub fn record_with(object: &Value, fields: [&str; 5]) -> Option<Vec<Held>> {
+    let text = |field: &str| Some(object[field].as_str()?.to_string());
+    let [name, rtype, content, ttl, id] = fields;
     let rtype = text(rtype)?;
     Some(vec![Held {
         name: text(name)?,
         // Of no concern, and not always a text, but for addresses.
         content: text(content).unwrap_or_default(),
         ttl: number(&object[ttl]),
-        id: rest::id(&object["id"])?,
+        id: rest::id(&object[id])?,
         rtype,
         ..Held::default()
     }])
@@ -415,6 +443,13 @@ pub fn plan<'a>(
         if one.rtype != rtype {
             continue;
         }
+        if let Some(what) = one.fixed {
+            return Ok(Err(Outcome::FixConfig(format!(
+                "{} {rtype} is {what} at {service}: reachd would have to break that and leaves it \
+                 alone; make it a plain record there if it is to follow this line",
+                want.fqdn
+            ))));
+        }
         if one.idle {
             idle.push(one);
             continue;
@@ -429,13 +464,7 @@ pub fn plan<'a>(
     let missing = want.addresses.iter().filter(|want| !kept.iter().any(|(_, kept)| kept == *want));
     let missing: Vec<&IpAddr> = missing.collect();
     if wrong.len() > missing.len() {
-        return Ok(Err(Outcome::FixConfig(format!(
-            "{} has {} {rtype} records at {service}, more than the {} wanted: reachd would have \
-             to drop some and does not; remove the extra ones there",
-            want.fqdn,
-            kept.len() + wrong.len(),
-            want.addresses.len()
-        ))));
+        return Ok(Err(too_many(want, kept.len() + wrong.len(), service)));
     }
     let mut values: Vec<_> = kept.into_iter().map(|(one, address)| (Some(one), address)).collect();
     for (place, address) in missing.into_iter().enumerate() {
@@ -486,7 +515,7 @@ pub fn single(
     path: &str,
     update: &'static str,
     shown: [Option<&str>; 2],
-    body: impl Fn(Option<&Held>, &str) -> Value,
+    body: &dyn Fn(Option<&Held>, &str) -> Value,
 ) -> Result<bool, Fault> {
     let mut confirmed = true;
     for (held, address) in change.records() {

@@ -2,13 +2,14 @@
 //! Foreign words (a router's name, netifd's complaints) come without control characters.
 
 use super::text::push;
-use crate::agent::{How, Lines, OneLine, Told, span};
+use crate::agent::{How, Lines, OneLine, Told};
 use crate::line;
 use crate::model::address::{class, is_global};
 use crate::model::known::Known;
 use crate::model::line::{Line, Upstream};
 use crate::model::name::Family;
 use crate::model::wan::Wan;
+use crate::model::words::span;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 

@@ -1,7 +1,7 @@
 //! Plain text for an SSH prompt of 80 columns: what was seen, what was decided, and why.
 
 use crate::act::Happened;
-use crate::agent::{Agent, Round, list, span};
+use crate::agent::{Agent, Round};
 use crate::decide::{self, Decision, Step};
 use crate::journal::Moment;
 use crate::line;
@@ -9,6 +9,8 @@ use crate::model::address::{class, is_global};
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::outcome::Outcome;
+use crate::model::wan::Address;
+use crate::model::words::{list, span};
 use crate::providers::{self, Kind, Provider};
 use std::fmt::Write;
 
@@ -48,6 +50,29 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
             push(&mut out, "        line: ", &line::summary(verdict));
         }
     }
+    for lan in &round.view.lans {
+        let text = match &lan.device {
+            Known::Unknown(why) => format!("could not tell: {why}"),
+            Known::Known(None) => format!("'{}' is down or does not exist", lan.asked),
+            Known::Known(Some(device)) => {
+                let of = lan.wan.as_ref().map(|wan| format!(" of {wan}")).unwrap_or_default();
+                format!("{device}: LAN of the hosts, prefixes{of}")
+            }
+        };
+        push(&mut out, "  hosts ", &text);
+        for prefix in &lan.prefixes {
+            let left = match prefix.preferred {
+                _ if prefix.has(Address::DEPRECATED) => "deprecated".into(),
+                None => "for ever".into(),
+                Some(left) => format!("preferred for {}", span(left)),
+            };
+            let text = format!("{}/64 {}, {left}", prefix.ip, class(prefix.ip).name);
+            push(&mut out, "        ", &text);
+        }
+    }
+    if let Some(clock) = round.view.clock_unset {
+        push(&mut out, "  clock ", &decide::unset(clock));
+    }
     out.push_str("\nDecided\n");
     for decision in &round.decisions {
         let name = &config.names[decision.name];
@@ -70,7 +95,13 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
     out
 }
 
-fn what(config: &Config, decision: &Decision, happened: Option<&Happened>, now: Moment) -> String {
+/// A decision in one sentence, with what came of it.
+pub(super) fn what(
+    config: &Config,
+    decision: &Decision,
+    happened: Option<&Happened>,
+    now: Moment,
+) -> String {
     let name = &config.names[decision.name];
     let at = config.account(&name.account).map_or("", |account| &account.provider);
     let later = decision.again.map(|at| span(at.saturating_sub(now))).unwrap_or_default();
@@ -89,6 +120,7 @@ fn what(config: &Config, decision: &Decision, happened: Option<&Happened>, now: 
             format!("{}, confirmed before; lookups are to say if it is seen", list(to))
         }
         (Step::Wait(to), _) => format!("{} waits {later} ({at})", list(to)),
+        (Step::Clock(to), _) => format!("{} waits for the clock ({at})", list(to)),
         (Step::Latched, _) => "not tried again until the config changes".into(),
         (Step::Ask(_), _) => "the outside is to be asked first".into(),
         (Step::Skip, _) => "nothing is published".into(),
@@ -166,24 +198,37 @@ pub fn providers() -> String {
     out
 }
 
-/// `reachd providers ID`: its options and one example section.
+/// `reachd providers ID`: its manners, its options, and one example section.
 pub fn provider(provider: &Provider) -> String {
     let mut out = String::new();
     push(&mut out, &format!("{}: ", provider.id), provider.about);
     let families: Vec<String> = provider.families.iter().map(|f| f.to_string()).collect();
     push(&mut out, "  families: ", &families.join(" "));
-    let interval = if provider.min_interval.is_zero() {
-        "no limit".into()
-    } else {
-        format!("at most one call in {}", span(provider.min_interval))
+    let mut calls = match provider.min_interval.as_secs() {
+        0 => "no limit".into(),
+        _ => format!("at most one call in {}", span(provider.min_interval)),
     };
-    push(&mut out, "  calls:    ", &interval);
+    calls.push_str(&match provider.batch {
+        1 => ", one request for each name".into(),
+        usize::MAX => ", any number of names in one request".into(),
+        names => format!(", up to {names} names in one request"),
+    });
+    push(&mut out, "  calls:    ", &calls);
+    let ttl = match provider.ttl {
+        Some((least, most)) => format!("{least} to {most} seconds"),
+        None => "not told, the service has its own".into(),
+    };
+    push(&mut out, "  ttl:      ", &ttl);
+    if let Some(agent) = providers::agent(provider) {
+        push(&mut out, "  as:       ", &agent);
+    }
     out.push_str("  options:\n");
     for option in provider.options {
-        let kind = match (option.required, option.default) {
-            (true, _) => "required; ".to_string(),
-            (false, Some(default)) => format!("default {default}; "),
-            (false, None) => String::new(),
+        let kind = match (option.required, option.instead, option.default) {
+            (true, ..) => "required; ".to_string(),
+            (_, other, _) if !other.is_empty() => format!("required unless {other} is given; "),
+            (.., Some(default)) => format!("default {default}; "),
+            _ => String::new(),
         };
         let also = match option.kind {
             Kind::Secret => format!(" (or {}_file)", option.name),
@@ -198,22 +243,46 @@ pub fn provider(provider: &Provider) -> String {
         );
     }
     out.push_str("  example:\n");
-    let _ =
-        writeln!(out, "    config account 'mine'\n            option provider '{}'", provider.id);
-    for option in provider.options.iter().filter(|option| option.required) {
-        let (name, value) = match option.kind {
+    for line in example(provider).lines() {
+        out.push_str("    ");
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+/// A section that `check-config` takes: what is needed, and options that go together.
+pub fn example(provider: &Provider) -> String {
+    let mut out = format!("config account 'mine'\n        option provider '{}'\n", provider.id);
+    for option in provider.options {
+        let first = !option.instead.is_empty() && option.name < option.instead;
+        if !(option.required || first || !option.with.is_empty()) {
+            continue;
+        }
+        let mut name = String::from(option.name);
+        let value = match option.kind {
             Kind::Secret => {
-                (format!("{}_file", option.name), format!("/etc/reachd/{}", option.name))
+                name.push_str("_file");
+                ["/etc/reachd/", option.name].concat()
             }
-            Kind::HostPort => (option.name.into(), "192.0.2.53".into()),
-            Kind::Domain => (option.name.into(), "example.org".into()),
-            Kind::Url => (option.name.into(), "https://dns.example/api".into()),
-            Kind::Path => (option.name.into(), "/tmp/hosts/reachd".into()),
-            Kind::Template => (option.name.into(), "https://dns.example/{fqdn}?to={ip}".into()),
-            Kind::Tests => (option.name.into(), "text good".into()),
-            _ => (option.name.into(), "...".into()),
+            kind => match kind {
+                Kind::HostPort => "192.0.2.53",
+                Kind::Domain => "example.org",
+                Kind::Url => "https://dns.example/api",
+                Kind::Path => "/tmp/hosts/reachd",
+                Kind::Template => "https://dns.example/{fqdn}?to={ip}",
+                Kind::Tests => "text good",
+                Kind::OneOf([first, ..]) => first,
+                _ => match option.name {
+                    "key_name" => "ddns-key",
+                    "service" => "dyn.com",
+                    _ => "...",
+                },
+            }
+            .into(),
         };
-        let _ = writeln!(out, "            option {name} '{value}'");
+        let kind = if matches!(option.kind, Kind::List | Kind::Tests) { "list" } else { "option" };
+        out.push_str(&["        ", kind, " ", &name, " '", &value, "'\n"].concat());
     }
     out
 }
@@ -247,6 +316,7 @@ pub(super) fn push(out: &mut String, lead: &str, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
     #[test]
     fn long_lines_are_wrapped_at_80() {
@@ -263,7 +333,43 @@ mod tests {
             for option in one.options {
                 assert!(text.contains(option.name), "{text}");
             }
+            for word in ["families: ", "calls: ", "ttl: ", "example:"] {
+                assert!(text.contains(word), "{text}");
+            }
             assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        }
+    }
+
+    /// An owner starts from the example: the config reader must have nothing against it.
+    #[test]
+    fn every_example_is_a_config() {
+        for one in providers::all() {
+            let name =
+                "config name 'home'\n\toption fqdn 'home.example.org'\n\toption account 'mine'\n";
+            let text = [&example(one), name].concat();
+            let (config, complaints) = config::read("x", text.as_bytes(), 0o600, &mut |_| {
+                Ok(config::SecretFile { bytes: b"c2VjcmV0".into(), mode: 0o600 })
+            });
+            assert!(complaints.is_empty() && config.is_some(), "{text}: {complaints:?}");
+            for option in one.options.iter().filter(|option| option.required) {
+                assert!(text.contains(&[" ", option.name].concat()), "{text}");
+            }
+        }
+    }
+
+    /// What the vendors ask of every client is told to the owner.
+    #[test]
+    fn manners_are_shown() {
+        for (id, words) in [
+            ("noip", "at most one call in 60 s, up to 20 names in one request"),
+            ("noip", "as:       reachd reachd/Linux-"),
+            ("cloudflare", "up to 200 names in one request"),
+            ("hetzner", "ttl:      60 to 2147483647 seconds"),
+            ("freedns", "at most one call in 5 min"),
+            ("dyndns2", "required unless url is given"),
+        ] {
+            let text = provider(providers::find(id).unwrap());
+            assert!(text.contains(words), "{words}: {text}");
         }
     }
 }

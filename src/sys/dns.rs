@@ -47,7 +47,7 @@ fn by_udp<T>(
     until: Instant,
     read: &dyn Fn(&[u8]) -> Option<T>,
 ) -> Result<T, NetError> {
-    let mut socket = udp(server, device)?;
+    let mut socket = udp(server, None, device)?;
     let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
     let mut buffer = vec![0; LONGEST_UDP];
     let mut garbage = false;
@@ -56,7 +56,7 @@ fn by_udp<T>(
         match socket.send(message) {
             // The own address may be gone with which we asked first: ask from the new one.
             Err(error) if turn > 0 && !would_block(&error) => {
-                socket = udp(server, device).map_err(sent)?;
+                socket = udp(server, None, device).map_err(sent)?;
                 socket.send(message).map_err(|error| sent(broken(&error, true)))?;
             }
             // A full queue loses it, as the way may.
@@ -154,7 +154,8 @@ fn sent(error: NetError) -> NetError {
     NetError { sent: true, ..error }
 }
 
-fn broken(error: &std::io::Error, sent: bool) -> NetError {
+/// What an error of a socket means for the request.
+pub fn broken(error: &std::io::Error, sent: bool) -> NetError {
     let (kind, text) = match error.kind() {
         // The answer to a datagram that nobody wanted (ICMP port unreachable).
         std::io::ErrorKind::ConnectionRefused => {

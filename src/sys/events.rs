@@ -1,14 +1,21 @@
-//! What the daemon sleeps on: the kernel's bell, netifd's, signals, and a moment. One poll.
+//! What the daemon sleeps on: the kernel's bell, netifd's, signals, the wall clock being set, and a
+//! moment. One poll.
 
+use super::clock::{self, Steps};
 use super::netlink::Bell;
+use super::signals;
 use super::ubus::Ubus;
-use super::{clock, signals};
 use crate::world::Event;
 use nix::poll::{PollFd, PollFlags, poll};
 use std::time::Duration;
 
 /// Sleeps until something happens, at most until `until` (time since boot).
-pub fn next(mut bell: Option<&mut Bell>, ubus: &mut Ubus, until: Option<Duration>) -> Event {
+pub fn next(
+    mut bell: Option<&mut Bell>,
+    ubus: &mut Ubus,
+    steps: Option<&Steps>,
+    until: Option<Duration>,
+) -> Event {
     loop {
         signals::drain();
         if signals::stop() {
@@ -20,8 +27,12 @@ pub fn next(mut bell: Option<&mut Bell>, ubus: &mut Ubus, until: Option<Duration
         if signals::take_recheck() {
             return Event::Recheck;
         }
-        // Both, so that one change told by both is one look.
-        let rang = bell.as_mut().is_some_and(|bell| bell.rang());
+        let set = steps.is_some_and(Steps::rang);
+        if signals::take_clock() || set {
+            return Event::Clock;
+        }
+        // All, so that one change told by several is one look.
+        let rang = bell.as_mut().is_some_and(|bell| bell.rang()) | signals::take_look();
         if ubus.rang() || rang {
             return Event::News;
         }
@@ -29,7 +40,8 @@ pub fn next(mut bell: Option<&mut Bell>, ubus: &mut Ubus, until: Option<Duration
         if left.is_some_and(|left| left.is_zero()) {
             return Event::Timer;
         }
-        let files = [bell.as_ref().map(|bell| bell.fd()), ubus.fd(), signals::fd()];
+        let bell_fd = bell.as_ref().map(|bell| bell.fd());
+        let files = [bell_fd, ubus.fd(), signals::fd(), steps.map(Steps::fd)];
         let mut fds: Vec<PollFd<'_>> =
             files.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // EINTR and early wake-ups only cost another turn.

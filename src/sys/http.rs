@@ -54,13 +54,27 @@ struct Call {
     failed: Option<NetError>,
     /// The last host with its addresses, so that a batch asks the nameserver once.
     known: Option<(String, Vec<IpAddr>)>,
+    /// A connection that stands already, for this call alone.
+    line: Option<(SocketAddr, TcpStream)>,
 }
 
 impl Call {
     /// Forgets the last call, but not where its host was.
-    fn begin(&mut self, until: Instant) {
+    fn begin(&mut self, until: Instant, line: Option<(SocketAddr, TcpStream)>) {
         let known = self.known.take();
-        *self = Call { until, fresh: false, sent: false, answered: false, failed: None, known };
+        *self = Call { known, line, ..Call::new(until) };
+    }
+
+    fn new(until: Instant) -> Call {
+        Call {
+            until,
+            fresh: false,
+            sent: false,
+            answered: false,
+            failed: None,
+            known: None,
+            line: None,
+        }
     }
 
     /// The server closed a kept connection at the moment we used it: nothing came back, and
@@ -73,15 +87,7 @@ impl Call {
 
 impl Session {
     pub fn new(via: &Via, names: &Names) -> Session {
-        let call = Call {
-            until: Instant::now(),
-            fresh: false,
-            sent: false,
-            answered: false,
-            failed: None,
-            known: None,
-        };
-        let call = Arc::new(Mutex::new(call));
+        let call = Arc::new(Mutex::new(Call::new(Instant::now())));
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -111,9 +117,15 @@ impl Session {
         self.device == via.device && self.family == via.family && self.ca_file == via.ca_file
     }
 
-    pub fn request(&self, request: &HttpRequest, via: &Via) -> Result<HttpReply, NetError> {
-        let host = host(&request.url, via.allow_http)?;
-        lock(&self.call).begin(Instant::now() + via.deadline);
+    /// `line`: a connection to the host that stands already.
+    pub fn request(
+        &self,
+        request: &HttpRequest,
+        via: &Via,
+        line: Option<(SocketAddr, TcpStream)>,
+    ) -> Result<HttpReply, NetError> {
+        let (host, _) = place(&request.url, via.allow_http)?;
+        lock(&self.call).begin(Instant::now() + via.deadline, line);
         let mut result = self.transfer(request, via.max_body);
         if result.is_err() && lock(&self.call).was_stale(request.method) {
             result = self.transfer(request, via.max_body);
@@ -159,8 +171,8 @@ impl Session {
     }
 }
 
-/// The host of an URL that may be asked; never its userinfo, path or query.
-fn host(url: &str, allow_http: bool) -> Result<String, NetError> {
+/// Host and port of an URL that may be asked; never its userinfo, path or query.
+pub fn place(url: &str, allow_http: bool) -> Result<(String, u16), NetError> {
     let wrong = |text: String| Err(error(NetErrorKind::Config, text));
     let Ok(uri) = url.parse::<Uri>() else {
         return wrong("that is no URL".into());
@@ -169,8 +181,8 @@ fn host(url: &str, allow_http: bool) -> Result<String, NetError> {
         return wrong("the URL names no host".into());
     };
     match uri.scheme_str() {
-        Some("https") => Ok(host.to_string()),
-        Some("http") if allow_http => Ok(host.to_string()),
+        Some("https") => Ok((host.to_string(), uri.port_u16().unwrap_or(443))),
+        Some("http") if allow_http => Ok((host.to_string(), uri.port_u16().unwrap_or(80))),
         Some("http") => wrong(format!(
             "{host} is asked by http://, which anybody on the way can read and change; use \
              https://, or set option allow_http '1'"
@@ -267,7 +279,14 @@ impl Resolver for Resolving {
         let host = uri.host().unwrap_or_default();
         let port =
             uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
-        let known = lock(&self.way.call).known.take().filter(|(name, _)| name == host);
+        let mut addresses = self.empty();
+        let mut call = lock(&self.way.call);
+        if let Some((address, _)) = &call.line {
+            addresses.push(*address);
+            return Ok(addresses);
+        }
+        let known = call.known.take().filter(|(name, _)| name == host);
+        drop(call);
         let found = match known {
             Some((_, found)) => found,
             None => self
@@ -275,7 +294,6 @@ impl Resolver for Resolving {
                 .resolve(host, *family, device.as_deref(), self.way.until())
                 .map_err(|why| self.way.fail(why))?,
         };
-        let mut addresses = self.empty();
         for ip in found.iter().take(TRIES) {
             addresses.push(SocketAddr::new(*ip, port));
         }
@@ -302,7 +320,11 @@ impl Connector for Lines {
             true => Some(self.secure(host)?),
             false => None,
         };
-        let raw = self.reach(host, &details.addrs)?;
+        let line = lock(&self.way.call).line.take();
+        let raw = match line {
+            Some((_, stream)) => Raw { stream, way: self.way.clone() },
+            None => self.reach(host, &details.addrs)?,
+        };
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         let mut line = Line { raw, tls: tls.map(Box::new), buffers };
@@ -325,12 +347,7 @@ impl Lines {
                 Ok(stream) => return Ok(Raw { stream, way: self.way.clone() }),
                 Err(why) => {
                     let stop = why.kind == NetErrorKind::Interrupted;
-                    let at = match host.parse::<IpAddr>() {
-                        Ok(_) => address.to_string(),
-                        Err(_) => format!("{host} ({address})"),
-                    };
-                    let text = format!("could not connect to {at}: {}", why.text);
-                    last = NetError { text, ..why };
+                    last = no_line(host, *address, why);
                     if stop {
                         break;
                     }
@@ -356,6 +373,15 @@ impl Lines {
         ClientConnection::new(config.clone(), name)
             .map_err(|why| wrong(tls::say(&why, host, clock::wall())))
     }
+}
+
+/// Which connection failed.
+pub fn no_line(host: &str, address: SocketAddr, why: NetError) -> NetError {
+    let at = match host.parse::<IpAddr>() {
+        Ok(_) => address.to_string(),
+        Err(_) => format!("{host} ({address})"),
+    };
+    NetError { text: format!("could not connect to {at}: {}", why.text), ..why }
 }
 
 /// One connection, with or without TLS.

@@ -8,11 +8,13 @@ pub mod files;
 pub mod http;
 pub mod log;
 pub mod netlink;
+pub mod process;
 pub mod resolve;
 pub mod router;
 pub mod signals;
 pub mod socket;
 pub mod tls;
+pub mod together;
 pub mod ubus;
 pub mod world;
 

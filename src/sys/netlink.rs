@@ -6,6 +6,7 @@
 //! (ENOBUFS) is one more ring, and no change can be missed or misapplied.
 
 use super::signals::{Waited, wait};
+use crate::model::lan::Mac;
 use crate::model::name::Family;
 use crate::model::wan::{Address, Link, Route};
 use crate::wire::rtnetlink::{self, Message};
@@ -16,7 +17,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
     socket,
 };
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -83,25 +84,44 @@ pub fn route(
     }
 }
 
+/// The IPv6 neighbours that were heard of: the link's index, MAC, address.
+pub fn neighbours() -> Result<Vec<(u32, Mac, Ipv6Addr)>, String> {
+    let read = &|message: &Message<'_>, found: &mut Vec<_>| {
+        found.extend(rtnetlink::neighbour(message));
+    };
+    dump("neighbours", &rtnetlink::dump_neighbours(1), read)
+}
+
 fn addresses(family: Family) -> Result<Vec<(u32, Address)>, String> {
+    let read = &|message: &Message<'_>, found: &mut Vec<_>| {
+        found.extend(rtnetlink::address(message));
+    };
+    dump("addresses", &rtnetlink::dump_addresses(family, 1), read)
+}
+
+fn dump<T>(
+    what: &str,
+    request: &[u8],
+    read: &dyn Fn(&Message<'_>, &mut Vec<T>),
+) -> Result<Vec<T>, String> {
     // A dump that was torn by a change says so. With changes this fast the bell rings anyway.
     for _ in 0..8 {
         let mut found = Vec::new();
         let mut torn = false;
-        let answer = ask(&rtnetlink::dump_addresses(family, 1), true, &mut |message| {
+        let answer = ask(request, true, &mut |message| {
             torn |= message.flags & rtnetlink::NLM_F_DUMP_INTR != 0;
-            found.extend(rtnetlink::address(message));
+            read(message, &mut found);
         });
         match answer {
             Ok(()) if torn => continue,
             Ok(()) => return Ok(found),
             Err(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => return Ok(Vec::new()),
             Err(errno) => {
-                return Err(format!("the kernel's list of addresses failed: {}", errno.desc()));
+                return Err(format!("the kernel's list of {what} failed: {}", errno.desc()));
             }
         }
     }
-    Err("the kernel's list of addresses changed faster than it could be read".into())
+    Err(format!("the kernel's list of {what} changed faster than it could be read"))
 }
 
 /// Sends one request and hands every message of the answer to `each`.

@@ -40,23 +40,30 @@ impl Resolver {
         until: Instant,
     ) -> Result<Vec<IpAddr>, NetError> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let wanted = |ip: &IpAddr| family.is_none_or(|family| Family::of(*ip) == family);
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return match wanted(&ip) {
-                true => Ok(vec![ip]),
-                false => failed(host, format!("it has no {} address", family_text(family))),
-            };
-        }
-        let mut found = self.in_hosts_file(host);
-        found.retain(wanted);
+        let mut found = match self.known(host, family)? {
+            Some(found) => found,
+            None => self.ask(host, family, device, until)?,
+        };
         if found.is_empty() {
-            found = self.ask(host, family, device, until)?;
-        }
-        if found.is_empty() {
-            return failed(host, format!("it has no {} address", family_text(family)));
+            return none(host, family);
         }
         found.sort_by_key(IpAddr::is_ipv4);
         Ok(found)
+    }
+
+    /// What needs no nameserver: literal addresses, and names in the hosts file.
+    pub fn known(
+        &self,
+        host: &str,
+        family: Option<Family>,
+    ) -> Result<Option<Vec<IpAddr>>, NetError> {
+        let wanted = |ip: &IpAddr| family.is_none_or(|family| Family::of(*ip) == family);
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return if wanted(&ip) { Ok(Some(vec![ip])) } else { none(host, family) };
+        }
+        let mut found = self.in_hosts_file(host);
+        found.retain(wanted);
+        Ok((!found.is_empty()).then_some(found))
     }
 
     fn in_hosts_file(&self, host: &str) -> Vec<IpAddr> {
@@ -122,7 +129,8 @@ impl Resolver {
         failed(host, trouble)
     }
 
-    fn servers(&self) -> Vec<SocketAddr> {
+    /// The nameservers of resolv.conf.
+    pub fn servers(&self) -> Vec<SocketAddr> {
         let Ok(Some(text)) = files::read(&self.resolv_conf) else { return Vec::new() };
         String::from_utf8_lossy(&text)
             .lines()
@@ -166,14 +174,19 @@ fn one(
 }
 
 /// A nameserver as the owner wrote it.
-fn place(server: SocketAddr) -> String {
+pub fn place(server: SocketAddr) -> String {
     match server.port() {
         53 => server.ip().to_string(),
         _ => server.to_string(),
     }
 }
 
-fn failed<T>(host: &str, why: String) -> Result<T, NetError> {
+/// It resolved, but not to this family.
+pub fn none<T>(host: &str, family: Option<Family>) -> Result<T, NetError> {
+    failed(host, format!("it has no {} address", family_text(family)))
+}
+
+pub fn failed<T>(host: &str, why: String) -> Result<T, NetError> {
     let text = format!("could not resolve {host}: {why}");
     Err(NetError { kind: NetErrorKind::Resolve, text, sent: false })
 }

@@ -2,20 +2,23 @@
 
 use super::netlink::{self, Bell};
 use super::{World, clock, events, signals};
+use crate::model::lan::Mac;
 use crate::model::name::Family;
 use crate::model::wan::{Link, Route};
 use crate::world::{Event, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 impl World {
-    /// Watches the router from now on: the kernel's changes, and netifd's where it is. Call it
+    /// Watches the router from now on: the kernel's changes, netifd's where it is, and the wall clock
+    /// being set. Call it
     /// before the first look, so that no change falls between.
     pub fn watch(&mut self) -> Result<(), String> {
         self.bell = Some(Bell::new()?);
+        self.steps = clock::Steps::new();
         self.ubus.follow = true;
         Ok(())
     }
@@ -39,6 +42,14 @@ impl Sys for World {
         self.ubus.interface_dump()
     }
 
+    fn neighbours(&mut self) -> Result<Vec<(u32, Mac, Ipv6Addr)>, String> {
+        netlink::neighbours()
+    }
+
+    fn ipv6_leases(&mut self) -> Option<Value> {
+        self.ubus.ipv6_leases()
+    }
+
     fn file_mode(&mut self, path: &str) -> Option<u32> {
         std::fs::metadata(path).ok().map(|meta| meta.permissions().mode() & 0o7777)
     }
@@ -50,7 +61,7 @@ impl Sys for World {
     }
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
-        events::next(self.bell.as_mut(), &mut self.ubus, until)
+        events::next(self.bell.as_mut(), &mut self.ubus, self.steps.as_ref(), until)
     }
 
     fn stopping(&self) -> bool {

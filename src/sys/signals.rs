@@ -1,8 +1,8 @@
 //! Signals as data: blocked, read from one signalfd, remembered here.
 //!
 //! Whoever waits for a socket waits for the signalfd too (see [`wait`]), so TERM and INT end
-//! every request at once. HUP and USR1 that arrive meanwhile are kept for the loop. The flags
-//! are process-wide because signals are.
+//! every request at once. HUP, USR1, USR2 and WINCH that arrive meanwhile are kept for the loop. The
+//! flags are process-wide because signals are.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -16,6 +16,8 @@ static FD: OnceLock<SignalFd> = OnceLock::new();
 static STOP: AtomicBool = AtomicBool::new(false);
 static RELOAD: AtomicBool = AtomicBool::new(false);
 static RECHECK: AtomicBool = AtomicBool::new(false);
+static CLOCK: AtomicBool = AtomicBool::new(false);
+static LOOK: AtomicBool = AtomicBool::new(false);
 
 /// Why a wait ended without the file being ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +28,12 @@ pub enum Waited {
     Stop,
 }
 
-/// Blocks TERM, INT, HUP and USR1 and routes them to the signalfd. Call once, before any wait.
-/// PIPE is ignored: a broken pipe is an error of a write.
+/// Blocks TERM, INT, HUP, USR1, USR2 and WINCH and routes them to the signalfd. Call once, before
+/// any wait. PIPE is ignored: a broken pipe is an error of a write.
 pub fn install() -> nix::Result<()> {
+    use Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
     let mut set = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH] {
         set.add(signal);
     }
     set.thread_block()?;
@@ -50,6 +53,8 @@ pub fn drain() {
         match Signal::try_from(info.ssi_signo as i32) {
             Ok(Signal::SIGHUP) => RELOAD.store(true, Ordering::Relaxed),
             Ok(Signal::SIGUSR1) => RECHECK.store(true, Ordering::Relaxed),
+            Ok(Signal::SIGUSR2) => CLOCK.store(true, Ordering::Relaxed),
+            Ok(Signal::SIGWINCH) => LOOK.store(true, Ordering::Relaxed),
             _ => STOP.store(true, Ordering::Relaxed),
         }
     }
@@ -70,20 +75,37 @@ pub fn take_recheck() -> bool {
     RECHECK.swap(false, Ordering::Relaxed)
 }
 
+/// USR2 has arrived since the last call.
+pub fn take_clock() -> bool {
+    CLOCK.swap(false, Ordering::Relaxed)
+}
+
+/// WINCH has arrived since the last call.
+pub fn take_look() -> bool {
+    LOOK.swap(false, Ordering::Relaxed)
+}
+
 /// Waits until `file` is ready for `interest`, the deadline, or TERM/INT.
 /// Errors and hang-ups of the file count as ready: the next read or write tells them.
 pub fn wait(file: BorrowedFd<'_>, interest: PollFlags, until: Instant) -> Waited {
+    wait_any(&mut vec![PollFd::new(file, interest)], until)
+}
+
+/// As [`wait`], until any of these is ready; without any, it sleeps.
+pub fn wait_any(fds: &mut Vec<PollFd<'_>>, until: Instant) -> Waited {
+    let files = fds.len();
+    fds.extend(fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
     loop {
         drain();
         if stop() {
             return Waited::Stop;
         }
         let left = until.saturating_duration_since(Instant::now());
-        let mut fds = vec![PollFd::new(file, interest)];
-        fds.extend(fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        match poll(&mut fds, timeout(Some(left))) {
+        match poll(fds, timeout(Some(left))) {
             Ok(0) if left.is_zero() => return Waited::Deadline,
-            Ok(_) if fds[0].any().unwrap_or(true) => return Waited::Ready,
+            Ok(1..) if fds.iter().take(files).any(|fd| fd.any().unwrap_or(true)) => {
+                return Waited::Ready;
+            }
             // A signal, an early timer or EINTR: look again.
             _ => {}
         }
@@ -95,8 +117,9 @@ pub fn timeout(left: Option<Duration>) -> PollTimeout {
     match left {
         None => PollTimeout::NONE,
         Some(left) => {
-            let millis = left.as_nanos().div_ceil(1_000_000);
-            PollTimeout::try_from(millis.min(i32::MAX as u128) as i32).unwrap_or(PollTimeout::MAX)
+            let more = left.subsec_nanos().div_ceil(1_000_000);
+            let millis = left.as_secs().saturating_mul(1000).saturating_add(more.into());
+            PollTimeout::try_from(millis.min(i32::MAX as u64) as i32).unwrap_or(PollTimeout::MAX)
         }
     }
 }

@@ -2,18 +2,19 @@
 //!
 //! A system bundle holds some 140 certificates, and one of them is needed. So nothing is loaded
 //! before the server's chain is there; then the bundle is read certificate by certificate, and
-//! only those stay that can end this chain: whose subject is an issuer in it. rustls' own
-//! verifier then decides with just these. That costs one pass over the file and no memory.
+//! only those stay that can end this chain: whose subject is an issuer in it. rustls then
+//! decides with just these. That costs one pass over the file and no memory.
 
 use super::files;
 use crate::model::utc::utc;
 use crate::wire::der;
 use crate::world::NetErrorKind;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
     SignatureScheme,
@@ -130,7 +131,7 @@ impl ServerCertVerifier for Roots {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).collect();
@@ -142,10 +143,21 @@ impl ServerCertVerifier for Roots {
         if roots.is_empty() {
             return Err(stranger());
         }
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
-            .build()
-            .map_err(|error| self.trouble(error.to_string()))?
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        // What rustls' own verifier does, without its lists of revoked certificates: there are
+        // none here, and the code that reads them is 10 KB.
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        ParsedCertificate::try_from(end_entity)
+            .and_then(|cert| {
+                verify_server_cert_signed_by_trust_anchor(
+                    &cert,
+                    &roots,
+                    intermediates,
+                    now,
+                    algorithms,
+                )?;
+                verify_server_name(&cert, server_name)
+            })
+            .map(|()| ServerCertVerified::assertion())
             .map_err(|error| match error {
                 Error::InvalidCertificate(CertificateError::UnknownIssuer) => stranger(),
                 error => error,

@@ -1,4 +1,5 @@
 //! A client of ubus, for netifd: its dump of all networks, and its word when one of them changes.
+//! And for odhcpd's leases, by a connection of their own.
 //!
 //! One connection for as long as it lasts. netifd restarts, ubusd restarts, an access list that
 //! hides netifd from us: each costs an answer, and the next look connects and subscribes again.
@@ -11,6 +12,7 @@ use crate::wire::ubus::{
     DATA, HEAD, HELLO, INVOKE, LOOKUP, Message, STATUS, SUBSCRIBE, UNSUBSCRIBE, message, read,
     whole,
 };
+use log::debug;
 use nix::poll::PollFlags;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -26,6 +28,9 @@ const SOCKETS: [&str; 2] = ["/var/run/ubus/ubus.sock", "/var/run/ubus.sock"];
 const DEADLINE: Duration = Duration::from_secs(3);
 
 const NETIFD: &str = "network.interface";
+
+/// odhcpd's object.
+const ODHCPD: &str = "dhcp";
 
 /// ubus's own "there is no such object", also told to who may not see it.
 const NOT_FOUND: u32 = 4;
@@ -45,7 +50,8 @@ struct Line {
     /// What arrived of the next message.
     partial: Vec<u8>,
     seq: u16,
-    netifd: u32,
+    /// Id of the object; 0: it has gone.
+    object: u32,
     /// netifd told of a change since the last look.
     rang: bool,
 }
@@ -77,11 +83,21 @@ impl Ubus {
         // Taken out: whatever fails, it is not used again.
         let mut line = match self.line.take() {
             Some(line) => line,
-            None => Line::open(path, self.follow, until)?,
+            None => Line::open(path, NETIFD, self.follow, until)?,
         };
-        let answer = line.ask_netifd(until)?;
+        let answer = line.call("dump", until)?;
         self.line = Some(line);
         Ok(answer)
+    }
+
+    /// `dhcp ipv6leases`; `None` where there is no ubus, no odhcpd, or no leave to ask it: its file
+    /// may tell all the same.
+    pub fn ipv6_leases(&self) -> Option<Value> {
+        let path = self.sockets.iter().find(|path| Path::new(path).exists())?;
+        let until = Instant::now() + DEADLINE;
+        let line = Line::open(path, ODHCPD, false, until);
+        let answer = line.and_then(|mut line| line.call("ipv6leases", until));
+        answer.map_err(|why| debug!("could not ask odhcpd for its leases: {why}")).ok()
     }
 
     /// For the loop's poll; `None` while there is no connection.
@@ -103,33 +119,34 @@ impl Ubus {
 }
 
 impl Line {
-    fn open(path: &str, follow: bool, until: Instant) -> Result<Line, String> {
+    fn open(path: &str, object: &str, follow: bool, until: Instant) -> Result<Line, String> {
         let stream = UnixStream::connect(path).map_err(|error| format!("{path}: {error}"))?;
         stream.set_nonblocking(true).map_err(|error| error.to_string())?;
-        let mut line = Line { stream, partial: Vec::new(), seq: 0, netifd: 0, rang: false };
+        let mut line = Line { stream, partial: Vec::new(), seq: 0, object: 0, rang: false };
         if line.next(until)?.kind != HELLO {
             return Err(format!("{path} does not speak ubus"));
         }
-        let found = line.ask(LOOKUP, 0, &[(ATTR_OBJPATH, Attr::Text(NETIFD))], until)?;
-        line.netifd = found.and_then(|found| found.number(ATTR_OBJID)).ok_or("no object")?;
+        let found = line.ask(LOOKUP, 0, &[(ATTR_OBJPATH, Attr::Text(object))], until)?;
+        line.object = found.and_then(|found| found.number(ATTR_OBJID)).ok_or("no object")?;
         if follow {
             let own = line.ask(ADD_OBJECT, 0, &[], until)?.and_then(|own| own.number(ATTR_OBJID));
             let own = own.ok_or("no object of our own")?;
-            let target = line.netifd;
+            let target = line.object;
             let attrs = [(ATTR_OBJID, Attr::Number(own)), (ATTR_TARGET, Attr::Number(target))];
             line.ask(SUBSCRIBE, 0, &attrs, until)?;
         }
         Ok(line)
     }
 
-    fn ask_netifd(&mut self, until: Instant) -> Result<Value, String> {
-        let netifd = self.netifd;
+    /// Calls a method of the object, without arguments.
+    fn call(&mut self, method: &str, until: Instant) -> Result<Value, String> {
+        let object = self.object;
         let attrs = [
-            (ATTR_OBJID, Attr::Number(netifd)),
-            (ATTR_METHOD, Attr::Text("dump")),
+            (ATTR_OBJID, Attr::Number(object)),
+            (ATTR_METHOD, Attr::Text(method)),
             (ATTR_DATA, Attr::Empty),
         ];
-        self.ask(INVOKE, netifd, &attrs, until)?
+        self.ask(INVOKE, object, &attrs, until)?
             .and_then(|answer| answer.data())
             .ok_or_else(|| "its answer could not be read".into())
     }
@@ -178,7 +195,7 @@ impl Line {
         self.rang |= matches!(message.kind, INVOKE | UNSUBSCRIBE);
         if message.kind == UNSUBSCRIBE {
             // Another netifd has another id: make `drain` say that this line is of no use.
-            self.netifd = 0;
+            self.object = 0;
         }
     }
 
@@ -187,7 +204,7 @@ impl Line {
         loop {
             match self.take() {
                 Ok(Some(message)) => self.hear(&message),
-                Ok(None) => return self.netifd != 0,
+                Ok(None) => return self.object != 0,
                 Err(_) => return false,
             }
         }

@@ -1,11 +1,15 @@
 //! The real outside world, as [`Net`]: every call bound, bounded and ended by a signal.
 
+use super::clock::{self, Steps};
 use super::http::Session;
 use super::netlink::Bell;
 use super::resolve::Resolver;
+use super::together::{self, Landed};
 use super::ubus::Ubus;
-use super::{clock, dns, files};
-use crate::world::{DnsTransport, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via};
+use super::{dns, files};
+use crate::world::{
+    Answer, Ask, DnsTransport, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -19,12 +23,21 @@ pub struct World {
     pub names: Resolver,
     session: Option<Session>,
     pub(super) bell: Option<Bell>,
+    pub(super) steps: Option<Steps>,
     pub ubus: Ubus,
 }
 
 impl World {
     pub fn new() -> World {
         World::default()
+    }
+
+    /// The connections kept for this way out; those of another are closed.
+    fn session(&mut self, via: &Via) -> &Session {
+        if !self.session.as_ref().is_some_and(|session| session.fits(via)) {
+            self.session = None;
+        }
+        self.session.get_or_insert_with(|| Session::new(via, &self.names))
     }
 
     /// Slow parts are told on stderr, if that is a terminal.
@@ -35,10 +48,35 @@ impl World {
 
 impl Net for World {
     fn http(&mut self, request: &HttpRequest, via: &Via) -> Result<HttpReply, NetError> {
-        if !self.session.as_ref().is_some_and(|session| session.fits(via)) {
-            self.session = None;
+        self.session(via).request(request, via, None)
+    }
+
+    fn together(&mut self, asks: &[Ask], via: &Via) -> Vec<Result<Answer, NetError>> {
+        let until = Instant::now() + via.deadline;
+        let is_http = |ask: &&Ask| matches!(ask, Ask::Http(_));
+        let mut left = asks.iter().filter(is_http).count() as u32;
+        let flying = if left > 0 { via.deadline / 2 } else { via.deadline };
+        let landed = together::fly(asks, via, &self.names, until - (via.deadline - flying));
+        let mut answers = Vec::new();
+        for (ask, landed) in asks.iter().zip(landed) {
+            answers.push(match (ask, landed) {
+                (Ask::Http(request), Ok(Landed::Line(line))) => {
+                    // What hangs must leave time for the others.
+                    let share = until.saturating_duration_since(Instant::now()) / left.max(1);
+                    let via = Via { deadline: share, ..via.clone() };
+                    self.session(&via).request(request, &via, Some(line)).map(Answer::Http)
+                }
+                (_, Ok(Landed::Reply(reply))) => Ok(Answer::Datagram(reply)),
+                (_, Ok(Landed::Line(_))) => Err(NetError {
+                    kind: NetErrorKind::Garbage,
+                    text: "a connection where a reply was due".into(),
+                    sent: false,
+                }),
+                (_, Err(why)) => Err(why),
+            });
+            left = left.saturating_sub(u32::from(is_http(&ask)));
         }
-        self.session.get_or_insert_with(|| Session::new(via, &self.names)).request(request, via)
+        answers
     }
 
     fn dns(
@@ -49,7 +87,7 @@ impl Net for World {
         via: &Via,
     ) -> Result<Vec<u8>, NetError> {
         let until = Instant::now() + via.deadline;
-        let (host, port) = host_port(server);
+        let (host, port) = host_port(server, DNS_PORT);
         let device = via.device.as_deref();
         let addresses = self.names.resolve(host, via.family, device, until)?;
         let mut left = addresses.len() as u32;
@@ -107,16 +145,16 @@ impl Net for World {
 }
 
 /// `HOST`, `HOST:PORT`, `V6`, `[V6]`, `[V6]:PORT`.
-fn host_port(server: &str) -> (&str, u16) {
+pub(super) fn host_port(server: &str, default: u16) -> (&str, u16) {
     if server.parse::<IpAddr>().is_ok() {
-        return (server, DNS_PORT);
+        return (server, default);
     }
     match server.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() => match port.parse() {
             Ok(port) => (host.trim_start_matches('[').trim_end_matches(']'), port),
-            Err(_) => (server.trim_start_matches('[').trim_end_matches(']'), DNS_PORT),
+            Err(_) => (server.trim_start_matches('[').trim_end_matches(']'), default),
         },
-        _ => (server.trim_start_matches('[').trim_end_matches(']'), DNS_PORT),
+        _ => (server.trim_start_matches('[').trim_end_matches(']'), default),
     }
 }
 
@@ -135,7 +173,7 @@ mod tests {
             ("[2001:db8::53]", "2001:db8::53", 53),
             ("[2001:db8::53]:54", "2001:db8::53", 54),
         ] {
-            assert_eq!(host_port(text), (host, port), "{text}");
+            assert_eq!(host_port(text, 53), (host, port), "{text}");
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Message formats without sockets: bytes in, values out, and back.
 
 pub mod der;
+pub mod description;
 pub mod dns;
+pub mod igd;
+pub mod natpmp;
 pub mod rtnetlink;
+pub mod stun;
 pub mod ubus;
 pub mod update;
+pub mod xml;

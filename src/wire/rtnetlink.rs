@@ -4,6 +4,7 @@
 //! All integers are in the machine's own byte order. Lengths are checked before each read; a
 //! message that claims more than it has ends the walk.
 
+use crate::model::lan::Mac;
 use crate::model::name::Family;
 use crate::model::wan::{Address, Route};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +20,8 @@ pub const RTM_GETADDR: u16 = 22;
 pub const RTM_NEWROUTE: u16 = 24;
 pub const RTM_DELROUTE: u16 = 25;
 pub const RTM_GETROUTE: u16 = 26;
+pub const RTM_NEWNEIGH: u16 = 28;
+pub const RTM_GETNEIGH: u16 = 30;
 
 const NLM_F_REQUEST: u16 = 0x01;
 const NLM_F_DUMP: u16 = 0x300;
@@ -32,6 +35,12 @@ const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_CACHEINFO: u16 = 6;
 const IFA_FLAGS: u16 = 8;
+
+const NDA_DST: u16 = 1;
+const NDA_LLADDR: u16 = 2;
+
+/// NUD_INCOMPLETE, NUD_FAILED, NUD_NOARP (linux/neighbour.h): nobody is known to be there.
+const NUD_NOBODY: u16 = 0x01 | 0x20 | 0x40;
 
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
@@ -67,6 +76,12 @@ pub fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
 pub fn dump_addresses(family: Family, seq: u32) -> Vec<u8> {
     // struct ifaddrmsg: family, prefixlen, flags, scope, index.
     request(RTM_GETADDR, NLM_F_DUMP, seq, &[af(family), 0, 0, 0, 0, 0, 0, 0])
+}
+
+/// RTM_GETNEIGH for all IPv6 neighbours.
+pub fn dump_neighbours(seq: u32) -> Vec<u8> {
+    // struct ndmsg: family, padding (3 bytes), index (i32), state (u16), flags, type.
+    request(RTM_GETNEIGH, NLM_F_DUMP, seq, &[AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }
 
 /// RTM_GETROUTE: which way would the kernel send a packet of ours to `to`? With `from` one that
@@ -126,6 +141,28 @@ pub fn address(message: &Message<'_>) -> Option<(u32, Address)> {
     // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL, where present, is ours.
     let ip = local.or(peer)?;
     Some((index, Address { ip, prefix_len, flags, preferred, valid }))
+}
+
+/// The link's index, MAC and address of a RTM_NEWNEIGH message for an Ethernet neighbour that was
+/// heard of.
+pub fn neighbour(message: &Message<'_>) -> Option<(u32, Mac, Ipv6Addr)> {
+    let body = message.payload;
+    if message.kind != RTM_NEWNEIGH || *body.first()? != AF_INET6 {
+        return None;
+    }
+    let (index, state) = (u32_at(body, 4)?, u16_at(body, 8)?);
+    if state == 0 || state & NUD_NOBODY != 0 {
+        return None;
+    }
+    let (mut to, mut mac) = (None, None);
+    for (kind, value) in attributes(body.get(12..)?) {
+        match kind {
+            NDA_DST => to = <[u8; 16]>::try_from(value).ok().map(Ipv6Addr::from),
+            NDA_LLADDR => mac = <[u8; 6]>::try_from(value).ok().map(Mac),
+            _ => {}
+        }
+    }
+    Some((index, mac?, to?))
 }
 
 /// The way out in a reply to [`lookup_route`]; `None` where packets go nowhere.
@@ -289,8 +326,36 @@ mod tests {
             }
             for message in messages(&bytes).take(1000) {
                 let _ = (address(&message), route(&message), error(&message));
-                let _ = is_news(&message);
+                let _ = (is_news(&message), neighbour(&message));
             }
+        }
+    }
+
+    #[test]
+    fn a_neighbour_is_known_by_its_mac() {
+        let message = |state: u16, mac: &[u8]| {
+            let mut body = vec![AF_INET6, 0, 0, 0];
+            body.extend(3u32.to_ne_bytes());
+            body.extend(state.to_ne_bytes());
+            body.extend([0, 1]);
+            let ip: Ipv6Addr = "2001:db8:1::10".parse().unwrap();
+            body.extend(attribute(NDA_DST, &ip.octets()));
+            body.extend(attribute(NDA_LLADDR, mac));
+            request(RTM_NEWNEIGH, 2, 1, &body)
+        };
+        let read = |bytes: Vec<u8>| neighbour(&messages(&bytes).next().unwrap());
+        let mac = [2, 0, 0, 0, 0, 1];
+        for state in [0x02, 0x04, 0x08, 0x10, 0x80] {
+            let found = read(message(state, &mac));
+            assert_eq!(found, Some((3, Mac(mac), "2001:db8:1::10".parse().unwrap())), "{state}");
+        }
+        for state in [0, 0x01, 0x20, 0x40] {
+            assert_eq!(read(message(state, &mac)), None, "nobody was heard there: {state}");
+        }
+        assert_eq!(read(message(2, &[0; 8])), None, "no Ethernet");
+        let good = message(2, &mac);
+        for len in 0..good.len() {
+            assert_eq!(messages(&good[..len]).filter_map(|m| neighbour(&m)).count(), 0);
         }
     }
 

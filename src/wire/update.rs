@@ -414,6 +414,21 @@ pub(crate) mod lab {
         }
         reply.finish()
     }
+
+    /// An unsigned error about the signature, as BIND and Knot send it; built by hand.
+    pub fn complaint(sent: &[u8], error: u16, other: &[u8]) -> Vec<u8> {
+        let mut reply = vec![sent[0], sent[1], 0x80 | sent[2], 9, 0, 0, 0, 0, 0, 0, 0, 1];
+        reply.extend(b"\x07lab-key\0\0\xfa\0\xff\0\0\0\0");
+        let mut data = b"\x0bhmac-sha256\0".to_vec();
+        data.extend(&NOW.to_be_bytes()[2..]);
+        data.extend([1, 44, 0, 0, sent[0], sent[1]]);
+        data.extend(error.to_be_bytes());
+        data.extend((other.len() as u16).to_be_bytes());
+        data.extend(other);
+        reply.extend((data.len() as u16).to_be_bytes());
+        reply.extend(data);
+        reply
+    }
 }
 
 #[cfg(test)]

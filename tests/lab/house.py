@@ -86,6 +86,7 @@ class Update:
     id: int
     added: dict  # record type -> addresses
     to: str
+    source: str
 
 
 class Tap:
@@ -118,8 +119,10 @@ class Tap:
         kind = data[12:14]
         if kind == b"\x08\x00":
             protocol, at, to = data[23], 14 + (data[14] & 15) * 4, data[30:34]
+            source = data[26:30]
         elif kind == b"\x86\xdd":
             protocol, at, to = data[20], 54, data[38:54]
+            source = data[22:38]
         else:
             return
         if data[at + 2:at + 4] != b"\0\x35":
@@ -143,7 +146,8 @@ class Tap:
                 rtype = "A" if record.type == 1 else "AAAA"
                 added.setdefault(rtype, []).append(record.address())
         family = socket.AF_INET if len(to) == 4 else socket.AF_INET6
-        self.updates.append(Update(at, message.id, added, socket.inet_ntop(family, to)))
+        to, source = (socket.inet_ntop(family, ip) for ip in (to, source))
+        self.updates.append(Update(at, message.id, added, to, source))
 
 
 class Daemon:

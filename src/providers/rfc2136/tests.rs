@@ -96,21 +96,6 @@ fn what_each_answer_means() {
     }
 }
 
-/// An unsigned error about the signature, as BIND and Knot send it; built by hand.
-fn complaint(sent: &[u8], error: u16, other: &[u8]) -> Vec<u8> {
-    let mut reply = vec![sent[0], sent[1], 0x80 | sent[2], 9, 0, 0, 0, 0, 0, 0, 0, 1];
-    reply.extend(b"\x07lab-key\0\0\xfa\0\xff\0\0\0\0");
-    let mut data = b"\x0bhmac-sha256\0".to_vec();
-    data.extend(&NOW.to_be_bytes()[2..]);
-    data.extend([1, 44, 0, 0, sent[0], sent[1]]);
-    data.extend(error.to_be_bytes());
-    data.extend((other.len() as u16).to_be_bytes());
-    data.extend(other);
-    reply.extend((data.len() as u16).to_be_bytes());
-    reply.extend(data);
-    reply
-}
-
 #[test]
 fn complaints_about_the_signature() {
     let theirs = (NOW + 4000).to_be_bytes();
@@ -244,8 +229,8 @@ fn a_hundred_names_are_one_message() {
 #[test]
 fn options_that_cannot_be_right_cost_no_request() {
     let cases: [(&[(&str, &str)], &str); 5] = [
-        (&[("key_name", "k")], "FixConfig: account 'test': key_name needs key_secret"),
-        (&[("key_secret", SECRET)], "FixConfig: account 'test': key_secret needs key_name"),
+        (&[("key_name", "k")], "FixConfig: options key_name and key_secret go together"),
+        (&[("key_secret", SECRET)], "FixConfig: options key_name and key_secret go together"),
         (
             &[("key_name", "k"), ("key_secret", "not base64!")],
             "FixConfig: account 'test': option key_secret is not base64, as in the server's key file",

@@ -1,0 +1,898 @@
+//! The walk of sets of packets through hooks, base chains and rules, as the kernel walks one.
+//!
+//! - Base chains of a hook go by priority over all tables; of equal ones the one made last goes
+//!   first. `accept` ends its base chain only, `drop` ends all.
+//! - Chains of type `nat` all stand where conntrack's NAT does (-100), whatever their priority; the
+//!   first that changes a packet is the only one. A DNAT keeps a port that lies in its target
+//!   range and moves any other to the range's first; `ct status dnat` is true only if something
+//!   changed.
+//! - Between prerouting and the rest, the router's own addresses and its routes decide.
+//!
+//! A piece with a doubt may come to its fate or not; pieces without are apart from each other.
+
+use super::space::{Dim, PORTED, Space, Span, bits, meet, span_of, without};
+use crate::model::address::Prefix;
+use crate::model::name::Family;
+use crate::model::ruleset::{Action, Base, Chain, Expr, Rule, Ruleset, Table, Target};
+use std::fmt;
+use std::net::IpAddr;
+
+/// What is around the ruleset.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    pub rules: &'a Ruleset,
+    /// The router's own addresses.
+    pub local: &'a [IpAddr],
+    pub routes: &'a [Route],
+    /// For each device, the address that `redirect` leads to: its first of each family.
+    pub first: &'a [(String, IpAddr)],
+}
+
+/// The longest prefix wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub to: Prefix,
+    pub device: String,
+}
+
+/// Which new packets are asked for. A TCP packet is a SYN.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// Where they come in.
+    pub device: &'a str,
+    pub family: Family,
+    /// Apart from each other.
+    pub spaces: Vec<Space>,
+    /// Somebody who comes alone and slowly: no rate limit is exceeded.
+    pub calm: bool,
+}
+
+/// How much may be done for one question, in pieces alive and in looks at them; not in time, so
+/// that the same question always has the same answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Caps {
+    pub pieces: usize,
+    pub work: u64,
+}
+
+impl Default for Caps {
+    fn default() -> Caps {
+        Caps { pieces: 20_000, work: 4_000_000 }
+    }
+}
+
+/// The caps did not suffice: the answer is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooComplex;
+
+impl fmt::Display for TooComplex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the firewall is too complex to be worked out here")
+    }
+}
+
+impl std::error::Error for TooComplex {}
+
+/// Places in [`Ruleset::tables`], its chains, its rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleId {
+    pub table: u32,
+    pub chain: u32,
+    pub rule: u32,
+}
+
+impl RuleId {
+    pub fn find(self, rules: &Ruleset) -> Option<(&Table, &Chain, &Rule)> {
+        let table = rules.tables.get(self.table as usize)?;
+        let chain = table.chains.get(self.chain as usize)?;
+        Some((table, chain, chain.rules.get(self.rule as usize)?))
+    }
+}
+
+/// What ended a piece, or let it go on last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The second is a place in [`Answer::trails`]: the jumps that led there.
+    Rule(RuleId, u32),
+    /// The policy of a base chain: table and chain.
+    Policy(u32, u32),
+    /// An address that cannot come or go this way: loopback, multicast.
+    Routing,
+    /// No chain at all.
+    Nothing,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// To the router itself.
+    Router,
+    /// To somebody behind the router; by which device, if the routes say.
+    Forwarded(Option<String>),
+    Dropped,
+    Rejected(String),
+    /// Why it cannot be told.
+    Unknown(String),
+}
+
+/// One set of packets and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// As they came in.
+    pub asked: Space,
+    /// As they are now, after DNAT.
+    pub now: Space,
+    pub fate: Fate,
+    pub by: By,
+    /// The hook where it ended.
+    pub hook: &'static str,
+    /// A place in [`Answer::doubts`]: it may come to this or not. 0: surely.
+    pub doubt: u32,
+    /// A place in [`Answer::nats`]: the rule that gave it another target. 0: none.
+    pub nat: u32,
+}
+
+/// What a rule saw: pieces that it matched, where rules are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit {
+    pub rule: RuleId,
+    pub trail: u32,
+    /// Base chain of it: table and chain.
+    pub base: (u32, u32),
+    pub piece: Frag,
+}
+
+/// All fates.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub family: Family,
+    pub ends: Vec<End>,
+    /// Which rule cannot be decided, and why.
+    pub doubts: Vec<(Option<RuleId>, String)>,
+    pub nats: Vec<(RuleId, u32)>,
+    /// The last jump and the trail before it.
+    pub trails: Vec<(RuleId, u32)>,
+    /// Looks taken, and the most pieces alive at once.
+    pub work: u64,
+    pub pieces: usize,
+}
+
+/// A piece on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Frag {
+    pub now: Space,
+    /// Target and port as they came in, while they differ from `now` by more than a cut.
+    pub was_dest: Span,
+    pub was_port: (u16, u16),
+    pub flags: u8,
+    pub doubt: u32,
+    pub nat: u32,
+    /// The last accept, a place in `Walker::took`.
+    pub took: u32,
+}
+
+/// The target, or the port, was replaced: `was_…` counts.
+const MOVED_DEST: u8 = 1;
+const MOVED_PORT: u8 = 2;
+/// `ct status dnat`.
+pub const DNAT: u8 = 4;
+/// A NAT chain of this hook has decided.
+const DECIDED: u8 = 8;
+pub const UNTRACKED: u8 = 16;
+
+impl Frag {
+    fn asked(&self) -> Space {
+        Space {
+            dest: if self.flags & MOVED_DEST != 0 { self.was_dest } else { self.now.dest },
+            dest_port: if self.flags & MOVED_PORT != 0 {
+                self.was_port
+            } else {
+                self.now.dest_port
+            },
+            ..self.now
+        }
+    }
+
+    pub fn with(&self, dim: Dim, span: Span) -> Frag {
+        Frag { now: self.now.with(dim, span), ..*self }
+    }
+}
+
+/// Walks all packets of a question to their ends.
+pub fn ask(world: World, question: &Question, caps: Caps) -> Result<Answer, TooComplex> {
+    let mut walker = Walker::new(world, question.device, question.family, question.calm, caps);
+    walker.ask(&question.spaces)?;
+    Ok(walker.answer())
+}
+
+/// The protocols by what their ports are: none, ports, or ICMP's type and code.
+fn sorts(family: Family) -> impl Iterator<Item = Space> {
+    let icmp = if family == Family::Ipv4 { 1 } else { 58 };
+    let mut cuts: Vec<u8> = PORTED.iter().map(|(one, _)| *one as u8).chain([icmp]).collect();
+    cuts.sort_unstable();
+    let mut all = Vec::new();
+    let mut from = 0;
+    for cut in cuts {
+        let ports = if cut == icmp { (0, 255) } else { (0, u16::MAX) };
+        all.push(((from, cut - 1), (0, 0)));
+        all.push(((cut, cut), ports));
+        from = cut + 1;
+    }
+    all.push(((from, 255), (0, 0)));
+    all.retain(|((low, high), _)| low <= high);
+    all.into_iter().map(|(protocol, ports)| Space {
+        protocol,
+        source_port: ports,
+        dest_port: ports,
+        ..Space::ALL
+    })
+}
+
+/// A piece at a rule, and whether the rule might not match it (a doubt).
+pub type Item = (Frag, u32);
+
+/// What a chain leaves over: let through for good in this base chain, and fallen through its end.
+#[derive(Default)]
+struct Left {
+    accepted: Vec<Frag>,
+    through: Vec<Frag>,
+}
+
+pub struct Walker<'a> {
+    pub world: World<'a>,
+    pub device: &'a str,
+    pub family: Family,
+    calm: bool,
+    caps: Caps,
+    /// Where it goes out, once that is decided and known.
+    pub out_device: Option<&'a str>,
+    /// The hook at hand, and whether conntrack has seen the packet.
+    pub hook: &'static str,
+    pub tracked: bool,
+    base: (u32, u32),
+    in_nat: bool,
+    answer: Answer,
+    took: Vec<By>,
+    /// Left out of the walk, to see what changes.
+    pub skip: Option<RuleId>,
+    /// Kept only if somebody wants to compare rules.
+    pub hits: Option<Vec<Hit>>,
+}
+
+/// Jumps deeper than the kernel allows are not followed.
+const DEEPEST: u32 = 16;
+
+impl<'a> Walker<'a> {
+    pub fn new(
+        world: World<'a>,
+        device: &'a str,
+        family: Family,
+        calm: bool,
+        caps: Caps,
+    ) -> Walker<'a> {
+        let nobody = RuleId { table: u32::MAX, chain: 0, rule: 0 };
+        Walker {
+            world,
+            device,
+            family,
+            calm,
+            caps,
+            out_device: None,
+            hook: "prerouting",
+            tracked: false,
+            base: (0, 0),
+            in_nat: false,
+            answer: Answer {
+                family,
+                ends: vec![],
+                doubts: vec![(None, String::new())],
+                nats: vec![(nobody, 0)],
+                trails: vec![(nobody, 0)],
+                work: 0,
+                pieces: 0,
+            },
+            took: vec![By::Nothing],
+            skip: None,
+            hits: None,
+        }
+    }
+
+    pub fn answer(self) -> Answer {
+        self.answer
+    }
+
+    pub fn ask(&mut self, spaces: &[Space]) -> Result<(), TooComplex> {
+        let highest = if self.family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX };
+        let mut frags = Vec::new();
+        for sort in sorts(self.family) {
+            let sort = Space { source: (0, highest), dest: (0, highest), ..sort };
+            frags.extend(spaces.iter().filter_map(|space| space.meet(&sort)).map(|now| Frag {
+                now,
+                was_dest: now.dest,
+                was_port: now.dest_port,
+                flags: 0,
+                doubt: 0,
+                nat: 0,
+                took: 0,
+            }));
+        }
+        if self.world.rules.cut {
+            let doubt = self.doubt(None, "part of the ruleset could not be read");
+            frags.iter_mut().for_each(|frag| frag.doubt = doubt);
+        }
+        let frags = self.unseen(frags);
+        let frags = self.hook("prerouting", frags)?;
+        let (own, onward) = self.route(frags);
+        for frag in self.hook("input", own)? {
+            self.end(&frag, Fate::Router, self.by(&frag));
+        }
+        for (device, frags) in onward {
+            self.out_device = device;
+            let frags = self.hook("forward", frags)?;
+            let frags = self.hook("postrouting", frags)?;
+            for frag in frags {
+                let fate = Fate::Forwarded(device.map(str::to_string));
+                self.end(&frag, fate, self.by(&frag));
+            }
+            self.out_device = None;
+        }
+        Ok(())
+    }
+
+    fn by(&self, frag: &Frag) -> By {
+        self.took.get(frag.took as usize).copied().unwrap_or(By::Nothing)
+    }
+
+    /// Chains below IP (netdev, bridge) with rules of their own may take packets before or after
+    /// us. They are not walked.
+    fn unseen(&mut self, mut frags: Vec<Frag>) -> Vec<Frag> {
+        for table in &self.world.rules.tables {
+            for chain in table.chains.iter().filter(|chain| !chain.rules.is_empty()) {
+                let Some(base) = &chain.base else { continue };
+                let below =
+                    matches!(base.hook.as_str(), "ingress" | "egress") || table.family == "bridge";
+                let elsewhere = base.hook == "ingress"
+                    && !base.devices.is_empty()
+                    && !base.devices.iter().any(|device| device == self.device);
+                if below && !elsewhere && !table.dormant {
+                    let why =
+                        format!("rules below IP, in the {} table {}", table.family, table.name);
+                    let doubt = self.doubt(None, &why);
+                    for frag in frags.iter_mut().filter(|frag| frag.doubt == 0) {
+                        frag.doubt = doubt;
+                        self.end(frag, Fate::Unknown(why.clone()), By::Nothing);
+                    }
+                }
+            }
+        }
+        frags
+    }
+
+    /// The number of a doubt; a rule has one.
+    pub fn doubt(&mut self, rule: Option<RuleId>, why: &str) -> u32 {
+        let known = self
+            .answer
+            .doubts
+            .iter()
+            .rposition(|(one, reason)| *one == rule && (rule.is_some() || reason == why));
+        let place = known.filter(|place| *place > 0).unwrap_or_else(|| {
+            self.answer.doubts.push((rule, why.to_string()));
+            self.answer.doubts.len() - 1
+        });
+        place as u32
+    }
+
+    fn end(&mut self, frag: &Frag, fate: Fate, by: By) {
+        self.answer.ends.push(End {
+            asked: frag.asked(),
+            now: frag.now,
+            fate,
+            by,
+            hook: self.hook,
+            doubt: frag.doubt,
+            nat: frag.nat,
+        });
+    }
+
+    /// One look at a piece.
+    pub fn spend(&mut self, looks: usize) -> Result<(), TooComplex> {
+        self.answer.work += looks as u64;
+        if self.answer.work > self.caps.work { Err(TooComplex) } else { Ok(()) }
+    }
+
+    fn alive(&mut self, pieces: usize) -> Result<(), TooComplex> {
+        let pieces = pieces + self.answer.ends.len();
+        self.answer.pieces = self.answer.pieces.max(pieces);
+        if pieces > self.caps.pieces { Err(TooComplex) } else { Ok(()) }
+    }
+
+    /// The base chains of a hook that see this family, in the kernel's order.
+    pub fn bases(&self, hook: &str) -> Vec<(i32, &'a Base, u32, u32)> {
+        let mut found = Vec::new();
+        for (t, table) in self.world.rules.tables.iter().enumerate() {
+            if table.dormant || !table.sees(self.family) {
+                continue;
+            }
+            for (c, chain) in table.chains.iter().enumerate() {
+                let Some(base) = chain.base.as_ref().filter(|base| base.hook == hook) else {
+                    continue;
+                };
+                let place = match (base.kind.as_str(), hook) {
+                    ("nat", "input" | "postrouting") => 100,
+                    ("nat", _) => -100,
+                    _ => base.priority,
+                };
+                found.push((place, base, t as u32, c as u32));
+            }
+        }
+        // The listing is in the order they were made.
+        found.reverse();
+        found.sort_by_key(|(place, base, ..)| (*place, base.priority));
+        found
+    }
+
+    /// What gets through a hook.
+    pub fn hook(&mut self, hook: &'static str, frags: Vec<Frag>) -> Result<Vec<Frag>, TooComplex> {
+        let mut frags = frags;
+        self.hook = hook;
+        for (place, base, table, chain) in self.bases(hook) {
+            if frags.is_empty() {
+                break;
+            }
+            self.tracked = hook != "prerouting" || place >= -200;
+            self.base = (table, chain);
+            self.in_nat = base.kind == "nat";
+            let (mut next, asked) = match self.in_nat {
+                true => frags.into_iter().partition(|frag| frag.flags & (DECIDED | UNTRACKED) != 0),
+                false => (Vec::new(), frags),
+            };
+            let left = self.chain(table, chain, asked, 0, 0)?;
+            for frag in left.accepted {
+                keep(&mut next, frag);
+            }
+            let policy = By::Policy(table, chain);
+            for mut frag in left.through {
+                if base.policy_drop {
+                    self.end(&frag, Fate::Dropped, policy);
+                } else {
+                    if frag.took == 0 && !self.in_nat && matches!(hook, "input" | "forward") {
+                        frag.took = self.taken(policy);
+                    }
+                    keep(&mut next, frag);
+                }
+            }
+            frags = next;
+        }
+        self.in_nat = false;
+        frags.iter_mut().for_each(|frag| frag.flags &= !DECIDED);
+        Ok(frags)
+    }
+
+    fn taken(&mut self, by: By) -> u32 {
+        if self.took.last() != Some(&by) {
+            self.took.push(by);
+        }
+        (self.took.len() - 1) as u32
+    }
+
+    fn chain(
+        &mut self,
+        table: u32,
+        chain: u32,
+        frags: Vec<Frag>,
+        trail: u32,
+        depth: u32,
+    ) -> Result<Left, TooComplex> {
+        let mut left = Left::default();
+        let rules = self.world.rules;
+        let found = rules.tables.get(table as usize);
+        let (Some(home), Some(found)) =
+            (found, found.and_then(|table| table.chains.get(chain as usize)))
+        else {
+            return Ok(left);
+        };
+        let mut frags = frags;
+        for (at, rule) in found.rules.iter().enumerate() {
+            if frags.is_empty() {
+                break;
+            }
+            let id = RuleId { table, chain, rule: at as u32 };
+            if self.skip == Some(id) {
+                continue;
+            }
+            self.alive(frags.len() + left.accepted.len() + left.through.len())?;
+            frags = self.rule(home, id, rule, frags, trail, depth, &mut left)?;
+        }
+        for frag in frags {
+            keep(&mut left.through, frag);
+        }
+        Ok(left)
+    }
+
+    /// What goes on to the next rule.
+    #[allow(clippy::too_many_arguments)]
+    fn rule(
+        &mut self,
+        home: &'a Table,
+        id: RuleId,
+        rule: &'a Rule,
+        frags: Vec<Frag>,
+        trail: u32,
+        depth: u32,
+        left: &mut Left,
+    ) -> Result<Vec<Frag>, TooComplex> {
+        let mut rest = Vec::with_capacity(frags.len());
+        let mut items: Vec<Item> = frags.into_iter().map(|frag| (frag, 0)).collect();
+        for expr in &rule.exprs {
+            if items.is_empty() {
+                break;
+            }
+            match expr {
+                Expr::Match(test) => {
+                    let mut yes = Vec::with_capacity(items.len());
+                    for item in items {
+                        self.test(home, id, test, item, &mut yes, &mut rest)?;
+                        self.alive(yes.len() + rest.len())?;
+                    }
+                    items = yes;
+                }
+                Expr::Limit { over } if self.calm => {
+                    if *over {
+                        rest.extend(items.drain(..).map(|(frag, _)| frag));
+                    }
+                }
+                Expr::Limit { .. } => self.all_maybe(id, "a rate limit", &mut items),
+                Expr::Sometimes(why) => self.all_maybe(id, why, &mut items),
+                Expr::Notrack => {
+                    if !self.tracked {
+                        items.iter_mut().for_each(|(frag, _)| frag.flags |= UNTRACKED);
+                    }
+                }
+                Expr::Unknown(why) => {
+                    let doubt = self.doubt(Some(id), why);
+                    for (frag, maybe) in &mut items {
+                        // It may end here, so also what does not match later is in doubt.
+                        frag.doubt = if frag.doubt == 0 { doubt } else { frag.doubt };
+                        *maybe = doubt;
+                        self.end(frag, Fate::Unknown(why.clone()), By::Rule(id, trail));
+                    }
+                }
+                Expr::Do(action) => {
+                    let taken = std::mem::take(&mut items);
+                    self.act(id, action, taken, trail, depth, left, &mut rest)?;
+                }
+                Expr::Choose { key, from, actions } => {
+                    let set = from.set.as_ref();
+                    let named = set.and_then(|name| home.sets.iter().find(|set| set.name == *name));
+                    let (values, actions) = match (set, named) {
+                        (None, _) => (from, actions),
+                        (_, Some(set)) if !set.changing => (&set.values, &set.actions),
+                        _ => {
+                            self.unknown(id, trail, "a map that cannot be told", &mut items);
+                            continue;
+                        }
+                    };
+                    if let Some(why) = &values.unknown {
+                        self.unknown(id, trail, why, &mut items);
+                    }
+                    let width = key.len().max(1);
+                    for (element, action) in values.spans.chunks(width).zip(actions) {
+                        let (mut yes, mut no) = (Vec::new(), Vec::new());
+                        for item in items {
+                            self.element(id, key, element, &values.names, item, &mut yes, &mut no)?;
+                        }
+                        items = no;
+                        if !yes.is_empty() {
+                            self.act(id, action, yes, trail, depth, left, &mut rest)?;
+                        }
+                    }
+                }
+            }
+        }
+        rest.extend(items.into_iter().map(|(frag, _)| frag));
+        Ok(rest)
+    }
+
+    fn all_maybe(&mut self, id: RuleId, why: &str, items: &mut [Item]) {
+        let doubt = self.doubt(Some(id), why);
+        items.iter_mut().for_each(|(_, maybe)| *maybe = doubt);
+    }
+
+    fn unknown(&mut self, id: RuleId, trail: u32, why: &str, items: &mut [Item]) {
+        let doubt = self.doubt(Some(id), why);
+        for (frag, _) in items {
+            frag.doubt = if frag.doubt == 0 { doubt } else { frag.doubt };
+            self.end(frag, Fate::Unknown(why.to_string()), By::Rule(id, trail));
+        }
+    }
+
+    /// Ends a rule for the pieces that it matches.
+    #[allow(clippy::too_many_arguments)]
+    fn act(
+        &mut self,
+        id: RuleId,
+        action: &'a Action,
+        items: Vec<Item>,
+        trail: u32,
+        depth: u32,
+        left: &mut Left,
+        rest: &mut Vec<Frag>,
+    ) -> Result<(), TooComplex> {
+        let mut frags = Vec::with_capacity(items.len());
+        let mut doubted = Vec::new();
+        for (mut frag, maybe) in items {
+            if maybe != 0 {
+                frag.doubt = if frag.doubt == 0 { maybe } else { frag.doubt };
+                doubted.push(frag);
+            }
+            frags.push(frag);
+        }
+        if let Some(hits) = &mut self.hits {
+            let base = self.base;
+            hits.extend(frags.iter().map(|piece| Hit { rule: id, trail, base, piece: *piece }));
+        }
+        let by = By::Rule(id, trail);
+        // What was not matched after all goes on too; what comes back from a jump is that already.
+        match action {
+            Action::Continue => rest.append(&mut frags),
+            _ => rest.extend(&doubted),
+        }
+        match action {
+            Action::Continue => {}
+            Action::Accept => {
+                if matches!(self.hook, "input" | "forward") && !self.in_nat {
+                    let took = self.taken(by);
+                    frags.iter_mut().for_each(|frag| frag.took = took);
+                }
+                frags.into_iter().for_each(|frag| keep(&mut left.accepted, frag));
+            }
+            Action::Drop => {
+                frags.iter().for_each(|frag| self.end(frag, Fate::Dropped, by));
+            }
+            Action::Reject(how) => {
+                frags.iter().for_each(|frag| self.end(frag, Fate::Rejected(how.clone()), by));
+            }
+            Action::Unknown(why) => {
+                frags.iter().for_each(|frag| self.end(frag, Fate::Unknown(why.clone()), by));
+            }
+            Action::Return => frags.into_iter().for_each(|frag| keep(&mut left.through, frag)),
+            Action::Jump(name) | Action::Goto(name) => {
+                let chains = self.world.rules.tables.get(id.table as usize).map(|t| &t.chains);
+                let found = chains.and_then(|all| all.iter().position(|one| one.name == *name));
+                let Some(chain) = found.filter(|_| depth < DEEPEST) else {
+                    let why = format!("there is no chain {name}");
+                    frags.iter().for_each(|frag| self.end(frag, Fate::Unknown(why.clone()), by));
+                    return Ok(());
+                };
+                self.answer.trails.push((id, trail));
+                let trail = (self.answer.trails.len() - 1) as u32;
+                let inner = self.chain(id.table, chain as u32, frags, trail, depth + 1)?;
+                inner.accepted.into_iter().for_each(|frag| keep(&mut left.accepted, frag));
+                let onward = match action {
+                    Action::Jump(_) => rest,
+                    _ => &mut left.through,
+                };
+                inner.through.into_iter().for_each(|frag| keep(onward, frag));
+            }
+            Action::SourceNat => {
+                for mut frag in frags {
+                    frag.flags |= DECIDED;
+                    keep(&mut left.accepted, frag);
+                }
+            }
+            Action::Dnat(target) => {
+                for frag in frags {
+                    self.dnat(id, trail, frag, *target, left, rest);
+                }
+            }
+            Action::Redirect(target) => self.redirect(id, trail, frags, *target, left, rest),
+        }
+        Ok(())
+    }
+
+    /// To the first address of the device where it came in.
+    fn redirect(
+        &mut self,
+        id: RuleId,
+        trail: u32,
+        frags: Vec<Frag>,
+        target: Target,
+        left: &mut Left,
+        rest: &mut Vec<Frag>,
+    ) {
+        let first = self
+            .world
+            .first
+            .iter()
+            .find(|(device, ip)| device == self.device && Family::of(*ip) == self.family);
+        for mut frag in frags {
+            match first {
+                Some((_, ip)) => {
+                    let target = Target { addr: Some((*ip, *ip)), ..target };
+                    self.dnat(id, trail, frag, target, left, rest);
+                }
+                None => {
+                    let why = "which address the router redirects to";
+                    let doubt = self.doubt(Some(id), why);
+                    frag.doubt = if frag.doubt == 0 { doubt } else { frag.doubt };
+                    self.end(&frag, Fate::Unknown(why.to_string()), By::Rule(id, trail));
+                    self.dnat(id, trail, frag, target, left, rest);
+                }
+            }
+        }
+    }
+
+    /// Gives a piece its new target. What keeps its target and port is no DNAT for `ct status`.
+    fn dnat(
+        &mut self,
+        id: RuleId,
+        trail: u32,
+        frag: Frag,
+        target: Target,
+        left: &mut Left,
+        rest: &mut Vec<Frag>,
+    ) {
+        if target.family.is_some_and(|family| family != self.family) {
+            keep(rest, frag);
+            return;
+        }
+        if !self.in_nat || self.hook != "prerouting" {
+            self.end(&frag, Fate::Unknown("dnat elsewhere".to_string()), By::Rule(id, trail));
+            return;
+        }
+        if self.answer.nats.last() != Some(&(id, trail)) {
+            self.answer.nats.push((id, trail));
+        }
+        let nat = (self.answer.nats.len() - 1) as u32;
+        let mut frag = Frag { flags: frag.flags | DECIDED, nat, ..frag };
+        let mut dest = frag.now.dest;
+        if let Some((low, high)) = target.addr {
+            dest = (bits(low), bits(high));
+            if low != high {
+                let doubt = self.doubt(Some(id), "which of several addresses it leads to");
+                frag.doubt = if frag.doubt == 0 { doubt } else { frag.doubt };
+            }
+        }
+        let port = target
+            .port
+            .map_or(frag.now.get(Dim::DestPort), |(low, high)| (u128::from(low), u128::from(high)));
+        for (piece, kept_port) in cut(&frag, Dim::DestPort, port) {
+            for (mut piece, kept_dest) in cut(&piece, Dim::Dest, dest) {
+                if !kept_port {
+                    piece.was_port = piece.asked().dest_port;
+                    piece.flags |= MOVED_PORT;
+                    piece.now = piece.now.with(Dim::DestPort, (port.0, port.0));
+                }
+                let one = dest.0 == dest.1 || target.addr.is_none();
+                if !kept_dest || !one {
+                    piece.was_dest = piece.asked().dest;
+                    piece.flags |= MOVED_DEST;
+                    piece.now = piece.now.with(Dim::Dest, dest);
+                }
+                if !(kept_port && kept_dest && one) {
+                    piece.flags |= DNAT;
+                }
+                keep(&mut left.accepted, piece);
+            }
+        }
+    }
+
+    /// The router's own, and by which device the rest goes out.
+    #[allow(clippy::type_complexity)]
+    fn route(&mut self, frags: Vec<Frag>) -> (Vec<Frag>, Vec<(Option<&'a str>, Vec<Frag>)>) {
+        let v4 = self.family == Family::Ipv4;
+        // Loopback from outside is dropped; multicast is taken by whoever joined.
+        let ones = u128::MAX;
+        let (loopback, multicast): (Span, Span) = match v4 {
+            true => ((0x7f00_0000, 0x7fff_ffff), (0xe000_0000, 0xffff_ffff)),
+            false => ((1, 1), (0xff << 120, ones)),
+        };
+        let (martian, frags) = pick(frags, loopback);
+        for frag in martian {
+            self.end(&frag, Fate::Dropped, By::Routing);
+        }
+        let (joined, mut frags) = pick(frags, multicast);
+        for frag in joined {
+            self.end(&frag, Fate::Unknown("multicast".to_string()), By::Routing);
+        }
+        let mut own = Vec::new();
+        for ip in self.world.local.iter().filter(|ip| Family::of(**ip) == self.family) {
+            let (found, others) = pick(frags, (bits(*ip), bits(*ip)));
+            own.extend(found);
+            frags = others;
+        }
+        let world = self.world;
+        let mut routes: Vec<&'a Route> = world.routes.iter().collect();
+        routes.retain(|route| Family::of(route.to.ip) == self.family);
+        routes.sort_by_key(|route| std::cmp::Reverse(route.to.len));
+        let mut onward: Vec<(Option<&'a str>, Vec<Frag>)> = Vec::new();
+        for route in routes {
+            let (found, others) = pick(frags, span_of(route.to));
+            frags = others;
+            let device = Some(route.device.as_str());
+            match onward.iter_mut().find(|(known, _)| *known == device) {
+                Some((_, list)) => list.extend(found),
+                None => onward.push((device, found)),
+            }
+        }
+        onward.push((None, frags));
+        onward.retain(|(_, list)| !list.is_empty());
+        (own, onward)
+    }
+}
+
+/// Pieces inside the span of a dimension and outside, at most three.
+fn cut(frag: &Frag, dim: Dim, span: Span) -> Vec<(Frag, bool)> {
+    let (low, high) = frag.now.get(dim);
+    let Some(both) = meet((low, high), span) else { return vec![(*frag, false)] };
+    let mut out = vec![(frag.with(dim, both), true)];
+    if low < both.0 {
+        out.push((frag.with(dim, (low, both.0 - 1)), false));
+    }
+    if both.1 < high {
+        out.push((frag.with(dim, (both.1 + 1, high)), false));
+    }
+    out
+}
+
+/// Those with a target in the span, and the others.
+fn pick(frags: Vec<Frag>, span: Span) -> (Vec<Frag>, Vec<Frag>) {
+    let (mut inside, mut outside) = (Vec::new(), Vec::new());
+    for frag in frags {
+        for (piece, found) in cut(&frag, Dim::Dest, span) {
+            if found { inside.push(piece) } else { outside.push(piece) }
+        }
+    }
+    (inside, outside)
+}
+
+/// Adds a piece. One with a doubt comes on several ways at once and need not be kept twice.
+fn keep(list: &mut Vec<Frag>, frag: Frag) {
+    let same = |one: &Frag| {
+        one.doubt != 0
+            && (one.flags, one.nat, one.took) == (frag.flags, frag.nat, frag.took)
+            && (one.was_dest, one.was_port) == (frag.was_dest, frag.was_port)
+            && one.now.contains(&frag.now)
+    };
+    if frag.doubt == 0 || !list.iter().any(same) {
+        list.push(frag);
+    }
+}
+
+impl Answer {
+    /// The parts of the question that surely end so, whatever a doubt comes to, and the parts that
+    /// may. Each part once, as it came in.
+    pub fn parts(
+        &self,
+        caps: Caps,
+        wanted: impl Fn(&End) -> bool,
+    ) -> Result<(Vec<Space>, Vec<Space>), TooComplex> {
+        let mut work = 0;
+        let mut take = |spaces: Vec<Space>, taken: &Space| {
+            work += spaces.len() as u64;
+            if work > caps.work { Err(TooComplex) } else { Ok(without(spaces, taken)) }
+        };
+        let (mut sure, mut maybe) = (Vec::new(), Vec::new());
+        for end in self.ends.iter().filter(|end| wanted(end)) {
+            if end.doubt == 0 {
+                sure.push(end.asked);
+                continue;
+            }
+            let mut left = vec![end.asked];
+            for known in &maybe {
+                left = take(left, known)?;
+            }
+            maybe.extend(left);
+        }
+        // In doubt, but to the same end on every way.
+        let mut certain = maybe.clone();
+        for end in self.ends.iter().filter(|end| end.doubt != 0 && !wanted(end)) {
+            certain = take(certain, &end.asked)?;
+        }
+        let mut open = maybe;
+        for space in &certain {
+            open = take(open, space)?;
+        }
+        sure.extend(certain);
+        Ok((sure, open))
+    }
+}

@@ -1,0 +1,18 @@
+//! How times and addresses are said to people.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A duration for people: `5 s`, `10 min`, `2 h`.
+pub fn span(time: Duration) -> String {
+    match time.as_secs() + u64::from(time.subsec_millis() > 0) {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{} h", seconds.div_ceil(3600)),
+    }
+}
+
+pub fn list(addresses: &[IpAddr]) -> String {
+    let texts: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    texts.join(" ")
+}

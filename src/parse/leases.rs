@@ -1,0 +1,164 @@
+//! Leases of DHCP servers, for the hosts behind a name: odhcpd's and dnsmasq's files, and odhcpd's
+//! own word over ubus. Lines of no meaning to us are passed over; at most [`MOST`] leases are read.
+
+use crate::model::lan::{Lease, Mac, byte};
+use serde_json::Value;
+use std::net::Ipv6Addr;
+
+/// Files that leases are read from: dnsmasq's, and odhcpd's up to 24.10 and after it.
+pub const FILES: [&str; 3] = ["/tmp/dhcp.leases", "/tmp/hosts/odhcpd", "/tmp/odhcpd.leases"];
+
+/// More hosts than a router for a house has.
+const MOST: usize = 4096;
+
+/// Addresses of one lease that are kept.
+const MOST_ADDRESSES: usize = 16;
+
+/// Either kind of file; each line tells by itself what it is.
+///
+/// - odhcpd: `# br-lan DUID IAID HOST EXPIRY HEX LENGTH ADDRESS/LENGTH ...`; other lines are for
+///   a resolver.
+/// - dnsmasq: `EXPIRY MAC IPV4 HOST|* CLIENT-ID|*`, and with DHCPv6 `EXPIRY IAID IPV6 HOST|* DUID`.
+pub fn file(bytes: &[u8]) -> Vec<Lease> {
+    let text = String::from_utf8_lossy(bytes);
+    let leases = text.lines().filter_map(|line| match line.strip_prefix("# ") {
+        Some(odhcpd) => odhcpd_line(odhcpd),
+        None => dnsmasq_line(line),
+    });
+    leases.take(MOST).collect()
+}
+
+fn odhcpd_line(line: &str) -> Option<Lease> {
+    let mut fields = line.split_ascii_whitespace();
+    let (duid, host) = (fields.nth(1)?, fields.nth(1)?);
+    // Expiry, what was assigned, and how much of it: less than 128 is a delegated prefix.
+    let whole = fields.nth(2)? == "128";
+    let address = |text: &str| text.split('/').next().and_then(|ip| ip.parse().ok());
+    let addresses = fields.filter_map(address).take(MOST_ADDRESSES);
+    whole.then(|| Lease { name: name(host), mac: mac_of(duid), addresses: addresses.collect() })
+}
+
+fn dnsmasq_line(line: &str) -> Option<Lease> {
+    let mut fields = line.split_ascii_whitespace();
+    fields.next()?.parse::<u64>().ok()?;
+    let (id, ip, host) = (fields.next()?, fields.next()?, fields.next()?);
+    if let Ok(ip) = ip.parse::<Ipv6Addr>() {
+        let duid: String = fields.next()?.chars().filter(|c| *c != ':').collect();
+        return Some(Lease { name: name(host), mac: mac_of(&duid), addresses: vec![ip] });
+    }
+    // An address that is not Ethernet has its type in front.
+    Some(Lease { name: name(host), mac: Some(Mac::parse(id)?), addresses: Vec::new() })
+}
+
+/// `ubus call dhcp ipv6leases`.
+pub fn ubus(answer: &Value) -> Vec<Lease> {
+    let devices = answer.get("device").and_then(Value::as_object);
+    let leases = devices.into_iter().flat_map(|devices| devices.values());
+    let leases = leases.filter_map(|device| device.get("leases")?.as_array()).flatten();
+    let text = |lease: &Value, key| lease.get(key).and_then(Value::as_str).map(str::to_string);
+    let lease = |lease: &Value| {
+        let addresses = lease.get("ipv6-addr")?.as_array()?;
+        let address = |one: &Value| one.get("address")?.as_str()?.parse().ok();
+        Some(Lease {
+            name: name(&text(lease, "hostname").unwrap_or_default()),
+            mac: mac_of(&text(lease, "duid").unwrap_or_default()),
+            addresses: addresses.iter().filter_map(address).take(MOST_ADDRESSES).collect(),
+        })
+    };
+    leases.filter_map(lease).take(MOST).collect()
+}
+
+/// The first label, in lower case; `-` and `*` stand for none.
+fn name(host: &str) -> String {
+    match host.split('.').next().unwrap_or_default() {
+        "-" | "*" => String::new(),
+        label => label.to_ascii_lowercase(),
+    }
+}
+
+/// The MAC inside a DUID in hexadecimal: DUID-LLT and DUID-LL of Ethernet (RFC 8415 11.2, 11.4).
+fn mac_of(duid: &str) -> Option<Mac> {
+    let digits = match (duid.get(..8)?, duid.len()) {
+        ("00010001", 28) => duid.get(16..)?,
+        ("00030001", 20) => duid.get(8..)?,
+        _ => return None,
+    };
+    let mut octets = [0; 6];
+    for (index, octet) in octets.iter_mut().enumerate() {
+        *octet = byte(digits.get(2 * index..2 * index + 2)?)?;
+    }
+    Some(Mac(octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(name: &str) -> Vec<u8> {
+        let path = format!("{}/tests/data/leases/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).unwrap()
+    }
+
+    fn lease(name: &str, mac: &str, addresses: &[&str]) -> Lease {
+        let addresses = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+        Lease { name: name.into(), mac: Mac::parse(mac), addresses }
+    }
+
+    #[test]
+    fn real_leases() {
+        let vm = lease("vm", "02:aa:00:00:00:01", &["2001:db8:cafe::21a", "fd2c:6b1e:77a0::21a"]);
+        let answer = serde_json::from_slice(&data("ubus-dhcp-ipv6leases.json")).unwrap();
+        // The second lease of each is a delegated prefix, no address.
+        assert_eq!(ubus(&answer), std::slice::from_ref(&vm));
+        assert_eq!(file(&data("odhcpd")), [vm]);
+        assert_eq!(
+            file(&data("dhcp.leases")),
+            [
+                lease("printer", "02:00:00:00:00:01", &[]),
+                lease("", "02:aa:00:00:00:02", &[]),
+                lease("laptop", "02:aa:00:00:00:01", &[]),
+            ]
+        );
+    }
+
+    #[test]
+    fn dnsmasq_as_dhcpv6_server() {
+        let text = b"1795496391 2852126721 2001:db8:1::7b Nas.lan 00:01:00:01:2f:11:22:33:02:aa:00:00:00:03\n\
+                     duid 00:01:00:01:2e:aa\n";
+        assert_eq!(file(text), [lease("nas", "02:aa:00:00:00:03", &["2001:db8:1::7b"])]);
+    }
+
+    #[test]
+    fn a_mac_is_in_some_duids() {
+        let mac = Mac::parse("02:aa:00:00:00:01");
+        assert_eq!(mac_of("0003000102aa00000001"), mac);
+        assert_eq!(mac_of("000100012f11223302aa00000001"), mac);
+        // A UUID (RFC 6355), InfiniBand, cut off, too long, no hexadecimal.
+        for duid in [
+            "0004000102aa00000001",
+            "0003002002aa00000001",
+            "0003000102aa000000",
+            "0003000102aa0000000100",
+            "0003000102aa0000000\u{e9}",
+            "00030001+2aa00000001",
+            "",
+        ] {
+            assert_eq!(mac_of(duid), None, "{duid}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_lease_is_passed_over() {
+        for odd in
+            ["", "#", "# br-lan", "# a b c d e f", "x 02:00:00:00:00:01 1.2.3.4 h *", "1 2 3 4"]
+        {
+            assert_eq!(file(odd.as_bytes()), [], "{odd}");
+        }
+        assert_eq!(file(b"\xff\xfe\n0 02:00:00:00:00:01 192.0.2.1 h\xff *\n").len(), 1);
+        for odd in ["null", "{}", r#"{"device":7}"#, r#"{"device":{"x":{"leases":[7,{}]}}}"#] {
+            assert_eq!(ubus(&serde_json::from_str(odd).unwrap()), [], "{odd}");
+        }
+        let many = "0 02:00:00:00:00:01 192.0.2.1 h *\n".repeat(MOST + 10);
+        assert_eq!(file(many.as_bytes()).len(), MOST);
+    }
+}

@@ -1,0 +1,119 @@
+"""A router without a clock of its own: TLS waits until NTP has set it, and no longer."""
+
+import glob
+import os
+import time
+
+from house import Failed, Skip, never, wait_for
+from servers import Cloudflare, authority
+
+A = "203.0.113.5"
+LONG_AGO = "@1970-01-01 00:01:00\n"
+
+
+class FakeClock:
+    """The clock that reachd sees, by libfaketime. Its own timers go on as they are."""
+
+    def __init__(self, house):
+        found = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+        if not found:
+            raise Skip("faketime is not installed")
+        self.path = house.path("time")
+        self.env = {"LD_PRELOAD": found[0], "FAKETIME_TIMESTAMP_FILE": self.path,
+                    "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
+
+    def set(self, text):
+        with open(self.path + ".new", "w") as file:
+            file.write(text)
+        os.rename(self.path + ".new", self.path)
+
+
+def stamp(days):
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400))
+
+
+def boot(house, **config):
+    """A daemon that starts in 1970, with a name at a service behind TLS."""
+    clock = FakeClock(house)
+    clock.set(LONG_AGO)
+    house.add(f"{A}/24")
+    fake = Cloudflare(house)
+    daemon = house.daemon(fake.config(**config), **clock.env)
+    daemon.says(r"home\.example\.test A stays as it is: the clock of this machine is not set: it "
+                "shows 1970-01-01,")
+    return clock, fake, daemon
+
+
+def holds(fake, within):
+    return wait_for("the service holds the address", lambda: fake.holds() == [A], within)
+
+
+def test_clock_unset_waits_and_is_told(house):
+    clock, fake, daemon = boot(house)
+    time.sleep(2)
+    if fake.server.connections:
+        raise Failed(f"{fake.server.connections} connections before the clock was set")
+    clock.set("+0\n")
+    code, text = house.once(words=("clock",))
+    if code != 0 or "the clock shows 2" not in text:
+        raise Failed(f"reachd clock: exit code {code}: {text}")
+    holds(fake, 1.5)
+    # Once, not again each time it looks at the clock.
+    if daemon.log().count("is not set") != 1:
+        raise Failed("it repeats itself")
+
+
+def test_clock_unset_is_looked_at_again(house):
+    """Nobody tells: it finds out within seconds."""
+    clock, fake, _ = boot(house)
+    clock.set("+0\n")
+    holds(fake, 7)
+
+
+def test_clock_unset_needs_no_tls(house):
+    """A server that shares a key with us tells the time in its signed answer."""
+    clock = FakeClock(house)
+    clock.set(LONG_AGO)
+    house.add(f"{A}/24")
+    house.daemon(**clock.env)
+    house.follows(A=A, within=5)
+
+
+def test_clock_stale(house):
+    """The time is possible, but old (OpenWrt sets it to the newest file's): TLS says so, and is
+    tried at once when it is set, whatever patience had grown by then."""
+    clock = FakeClock(house)
+    clock.set("+0\n")
+    house.add(f"{A}/24")
+    authority(house)
+    fake = Cloudflare(house, certificate=house.ca.issue("cloud.test", begin=stamp(3)))
+    daemon = house.daemon(fake.config(), **clock.env)
+    daemon.says(r"its certificate begins .*, but here it is .*; check this machine's clock")
+    wait_for("its patience grows", lambda: fake.server.connections >= 4, 25)
+    clock.set("+4d\n")
+    code, _ = house.once(words=("clock",))
+    if code != 0:
+        raise Failed(f"exit code {code}")
+    holds(fake, 6)  # 8 s by its patience, 5 s by Cloudflare's interval
+
+
+test_clock_stale.seconds = 22
+
+
+def test_clock_step_is_heard(house):
+    """The kernel tells when the clock is set: here to what it shows."""
+    house.add(f"{A}/24")
+    daemon = house.daemon()
+    house.follows(A=A)
+    never("the clock was set by somebody else", lambda: "woken by Clock" in daemon.log(), 0.3)
+    try:
+        time.clock_settime(time.CLOCK_REALTIME, time.clock_gettime(time.CLOCK_REALTIME))
+    except PermissionError as error:
+        raise Skip("this user may not set the clock") from error
+    daemon.says("woken by Clock")
+
+
+def test_clock_command_without_a_daemon(house):
+    code, text = house.once(house.config(), words=("clock",))
+    if code != 1 or "no daemon was told" not in text:
+        raise Failed(f"exit code {code}: {text}")
