@@ -5,15 +5,16 @@ use crate::decide::{self, Decision, Step};
 use crate::dry::Dry;
 use crate::journal::{Journal, Outside, OutsideKey, RecordKey, backoff};
 use crate::lookup;
+use crate::lookup::gateway::Router;
 use crate::model::config::Config;
 use crate::model::known::Known;
-use crate::model::line::{Means, Seen};
+use crate::model::line::Seen;
 use crate::model::name::{Family, Want};
 use crate::model::outcome::Outcome;
 use crate::model::wan::WanView;
 use crate::observe;
 use crate::providers;
-use crate::world::Sys;
+use crate::world::{RouteQuery, Sys};
 use log::debug;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -60,7 +61,8 @@ pub fn ask_outside(
             asked.push(key);
             continue;
         }
-        if ask_one(sys, config, journal, key.clone(), device, own, save).is_none() {
+        let asking = Asking { key: key.clone(), device, own, all: false };
+        if ask_one(sys, config, journal, asking, save).is_none() {
             break;
         }
         asked.push(key);
@@ -79,18 +81,28 @@ fn can_spare(sys: &mut dyn Sys, config: &Config, journal: &Journal, family: Fami
     !lookup::pick(&services, &free, sys.now(), 2 * config.lookup.agree.max(1)).ask.is_empty()
 }
 
-/// Asks for one WAN, whose addresses are `own`, and notes the answer. What each service said;
-/// `None` if TERM or INT came in between.
+/// For which WAN the outside is asked.
+#[derive(Clone, Debug)]
+pub struct Asking<'d> {
+    pub key: OutsideKey,
+    pub device: Option<&'d str>,
+    /// The WAN's addresses, to which the answer belongs.
+    pub own: Vec<IpAddr>,
+    /// Every service, also when fewer would do.
+    pub all: bool,
+}
+
+/// Asks for one WAN and notes the answer. What each service said; `None` if TERM or INT came in
+/// between.
 pub fn ask_one(
     sys: &mut dyn Sys,
     config: &Config,
     journal: &mut Journal,
-    key: OutsideKey,
-    device: Option<&str>,
-    own: Vec<IpAddr>,
+    asking: Asking,
     save: &mut dyn FnMut(&mut dyn Sys, &Journal),
 ) -> Option<Vec<Seen>> {
-    let (answer, said) = ask(sys, config, journal, device, key.1, save);
+    let (answer, said) = ask(sys, config, journal, &asking, save);
+    let Asking { key, own, .. } = asking;
     if sys.stopping() {
         return None;
     }
@@ -129,11 +141,11 @@ fn ask(
     sys: &mut dyn Sys,
     config: &Config,
     journal: &mut Journal,
-    device: Option<&str>,
-    family: Family,
+    asking: &Asking,
     save: &mut dyn FnMut(&mut dyn Sys, &Journal),
 ) -> (Answer, Vec<Seen>) {
     let now = sys.now();
+    let Asking { key: (_, family), device, all, .. } = *asking;
     let services = lookup::services(&config.lookup, family);
     let free = |url: &str| journal.services.get(&(url.to_string(), family)).copied();
     let pick = lookup::pick(&services, &free, now, config.lookup.agree);
@@ -154,18 +166,22 @@ fn ask(
     }
     save(sys, journal);
     sys.progress(&format!("asking which {family} address the Internet sees"));
+    let asks_router = pick.ask.iter().any(|one| one.url == lookup::GATEWAY);
+    let router = device.filter(|_| asks_router).and_then(|device| router(sys, device, family));
     let question = lookup::Question {
         family,
         device,
         ca_file: config.lookup.ca_file.as_deref(),
         allow_http: config.lookup.allow_http,
         agree: config.lookup.agree,
+        all,
+        router,
         assume_public: &config.assume_public,
     };
     let mut touched = Vec::new();
     let asked = lookup::ask(sys, &pick.ask, &question, &mut |url| touched.push(url.to_string()));
-    for (url, answer) in &asked.answers {
-        debug!("lookup {url}: {answer:?}");
+    for seen in &asked.answers {
+        debug!("lookup {}: {:?}", seen.service, seen.answer);
     }
     // Services that were not needed are free again; those that want a longer rest get it.
     for service in &pick.ask {
@@ -181,9 +197,16 @@ fn ask(
         Known::Known(ip) => Answer::Known(ip),
         Known::Unknown(why) => Answer::Unknown(why),
     };
-    let said = asked.answers.into_iter();
-    let said = said.map(|(service, answer)| Seen { means: Means::of(&service), service, answer });
-    (answer, said.collect())
+    (answer, asked.answers)
+}
+
+/// The default gateway of a device, and our own address towards it.
+pub fn router(sys: &mut dyn Sys, device: &str, family: Family) -> Option<Router> {
+    let links = sys.links().ok()?;
+    let device = Some(links.iter().find(|link| link.name == device)?.index);
+    let query = RouteQuery { family, to: None, device, source: None, mark: 0 };
+    let route = sys.route(&query).ok()??;
+    Some(Router { address: route.gateway?, own: route.source? })
 }
 
 /// The records of an account that are to be published.

@@ -324,15 +324,21 @@ impl Agent {
     }
 
     fn next_try(&self, account: &str) -> String {
-        let Some(calls) = self.journal.calls.get(account) else { return String::new() };
+        let Some(at) = self.next_call(account) else { return String::new() };
+        let last = self.journal.calls.get(account).and_then(|calls| calls.last);
+        format!("will look again in {}", span(at.saturating_sub(last.unwrap_or_default())))
+    }
+
+    /// When this account may be called again, if it was called before.
+    pub fn next_call(&self, account: &str) -> Option<Moment> {
+        let calls = self.journal.calls.get(account)?;
         let interval = self
             .config
             .account(account)
             .and_then(|account| providers::find(&account.provider))
             .map_or(Duration::ZERO, |provider| provider.min_interval);
         let last = calls.last.unwrap_or_default();
-        let at = calls.not_before.max(calls.backoff_until).max(last + interval);
-        format!("will look again in {}", span(at.saturating_sub(last)))
+        Some(calls.not_before.max(calls.backoff_until).max(last + interval))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What may be typed. No I/O: words in, a [`Command`] or a complaint out.
 
+use crate::model::finding::Severity;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 
@@ -16,11 +17,15 @@ Commands:
                       their secrets replaced
   why [NAME] [--json] look and tell what would be done, and why; changes nothing
   line [--json]       what the ISP gives on each WAN (public address, CGNAT,
-                      DS-Lite, ...), by what evidence, and what that means for you
+                      DS-Lite, ...), by what evidence, and what that means
   status [--json]     what was published, what failed, when it is tried again
   clock               tell the daemon that the clock was set (for hotplug.d/ntp)
   check-config [FILE] read the config and tell what is wrong with it; --json:
                       with its sections, without their secrets
+  report [--root DIR] every port forward: can the Internet get in, should it,
+                      and what to do; --format text, json, html, sarif or
+                      prometheus; -v shows notes; DIR stands for a router
+  explain [ID]        what a finding of the report means; without ID, all ids
   providers [ID]      the DNS services reachd speaks, or one with its options;
                       --json: for a form
   import-ddns [FILE]  print a config made from that of ddns-scripts (default
@@ -38,6 +43,9 @@ set (the kernel says so, too); WINCH looks now, as if a network had changed;
 TERM and INT end it.
 
 Exit codes: 0 fine, 1 something is wrong, 2 usage or config, 3 could not look.
+Of report: 0 fine, 1 somebody meant to get in cannot, 2 something is open that
+should not be, 3 both, from --fail-on low, medium, high (default) or critical
+on; 4 with --strict: not all could be told; 64 usage, 70 a fault of ours.
 ";
 
 pub const DEFAULT_CONFIG: &str = "/etc/config/reachd";
@@ -55,13 +63,31 @@ pub enum Command {
     CheckConfig { json: bool },
     Providers { id: Option<String>, json: bool },
     ImportDdns { file: String },
+    Report(Report),
+    Explain { id: Option<String> },
     Version,
     Help,
 }
 
+/// How to report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// A folder instead of this machine.
+    pub root: Option<String>,
+    /// One of [`FORMATS`].
+    pub format: &'static str,
+    /// The least severity that counts for the exit code.
+    pub fail_on: Severity,
+    pub strict: bool,
+}
+
+/// What `--format` takes; the first is the default.
+pub const FORMATS: [&str; 5] = ["text", "json", "html", "sarif", "prometheus"];
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
     pub command: Command,
+    /// [`DEFAULT_CONFIG`] if none was named.
     pub config: String,
     pub verbose: bool,
 }
@@ -74,6 +100,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     let mut json = false;
     let mut again = false;
     let mut dry = false;
+    let mut report = Report { root: None, format: "", fail_on: Severity::High, strict: false };
+    let mut for_report = None;
     let mut plain = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {
@@ -86,6 +114,29 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Long("json") => json = true,
             Long("again") => again = true,
             Long("dry-run") => dry = true,
+            Long("strict") => {
+                report.strict = true;
+                for_report = Some("--strict");
+            }
+            Long("root") => {
+                let root = text(parser.value().map_err(|error| error.to_string())?)?;
+                report.root = Some(root.trim_end_matches('/').to_string());
+                for_report = Some("--root");
+            }
+            Long("format") => {
+                let word = text(parser.value().map_err(|error| error.to_string())?)?;
+                let known = FORMATS.into_iter().find(|format| *format == word);
+                report.format = known
+                    .ok_or_else(|| format!("--format takes one of: {}", FORMATS.join(", ")))?;
+                for_report = Some("--format");
+            }
+            Long("fail-on") => {
+                let word = text(parser.value().map_err(|error| error.to_string())?)?;
+                let known = Severity::ALL.into_iter().find(|severity| severity.word() == word);
+                report.fail_on =
+                    known.ok_or("--fail-on takes one of: info, low, medium, high, critical")?;
+                for_report = Some("--fail-on");
+            }
             Value(word) => plain.push(text(word)?),
             other => return Err(other.unexpected().to_string()),
         }
@@ -96,8 +147,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     if let Some(more) = plain.next() {
         return Err(format!("'{more}' is one word too many"));
     }
-    let takes_argument =
-        matches!(&word[..], "why" | "check-config" | "providers" | "import-ddns" | "help");
+    let takes_argument = matches!(
+        &word[..],
+        "why" | "check-config" | "providers" | "import-ddns" | "explain" | "help"
+    );
     if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
         return Err(format!("'{argument}' is one word too many: {word} takes none"));
     }
@@ -116,12 +169,23 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         "import-ddns" => {
             Command::ImportDdns { file: argument.unwrap_or_else(|| DDNS_CONFIG.into()) }
         }
+        "report" => {
+            if report.format.is_empty() {
+                report.format = if json { "json" } else { "text" };
+            }
+            Command::Report(report)
+        }
+        "explain" => Command::Explain { id: argument },
         "help" => Command::Help,
         _ => return Err(format!("there is no command '{word}'; see reachd --help")),
     };
-    let facts = matches!(&word[..], "status" | "why" | "line" | "check-config" | "providers");
+    let facts =
+        matches!(&word[..], "status" | "why" | "line" | "check-config" | "providers" | "report");
     if json && !facts {
         return Err(format!("--json goes with what tells facts, not with {word}"));
+    }
+    if let Some(option) = for_report.filter(|_| !matches!(command, Command::Report(_))) {
+        return Err(format!("{option} goes with report, not with {word}"));
     }
     if again && !matches!(command, Command::Once { .. }) {
         return Err(format!("--again goes with once, not with {word}"));
@@ -130,6 +194,11 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         return Err(format!("--dry-run goes with once, not with {word}"));
     }
     Ok(Typed { command, config: config.unwrap_or_else(|| DEFAULT_CONFIG.into()), verbose })
+}
+
+/// Whether these words, wrong as they are, ask for a report: its exit codes are its own.
+pub fn asks_for_report(words: impl IntoIterator<Item = OsString>) -> bool {
+    words.into_iter().any(|word| word == "report")
 }
 
 fn alone(command: Command) -> Typed {
@@ -170,6 +239,9 @@ mod tests {
             ("run now", "one word too many"),
             ("why a b", "one word too many"),
             ("once --json", "goes with what tells facts"),
+            ("once --root x", "--root goes with report"),
+            ("report --format pdf", "text, json, html"),
+            ("report --fail-on bad", "info, low"),
             ("run --again", "goes with once"),
             ("run --dry-run", "goes with once"),
             ("import-ddns a b", "one word too many"),
@@ -193,6 +265,8 @@ mod tests {
             "check-config",
             "providers",
             "import-ddns",
+            "report",
+            "explain",
         ] {
             assert!(HELP.contains(&format!("\n  {word} ")), "{word}");
         }

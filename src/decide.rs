@@ -323,6 +323,11 @@ pub fn remembered<'j>(journal: &'j Journal, wan: &Wan) -> Option<&'j Outside> {
     (known.seen_from == own(wan)).then_some(known)
 }
 
+/// The address that the WAN sends from.
+pub fn source(wan: &Wan) -> Option<IpAddr> {
+    own(wan).into_iter().find(|ip| class(*ip).kind.fits_a_record())
+}
+
 /// The WAN's own addresses, to tell whether an answer from outside still belongs to it.
 pub fn own(wan: &Wan) -> Vec<IpAddr> {
     wan.addresses.iter().map(|address| address.ip).collect()
@@ -448,6 +453,7 @@ mod tests {
                 interval: Duration::from_secs(300),
                 ca_file: None,
                 allow_http: false,
+                gateway_map: false,
             },
             accounts: vec![Account {
                 id: "mine".into(),
@@ -458,6 +464,7 @@ mod tests {
                 ca_file: None,
                 allow_http: false,
             }],
+            accepts: Vec::new(),
             hooks: Vec::new(),
             names: vec![Name {
                 section: "home".into(),

@@ -17,6 +17,9 @@ const MISSING: Duration = Duration::from_secs(30);
 /// Leases and neighbours come and go without a word, too.
 const FOUND: Duration = Duration::from_secs(300);
 
+/// How an address is known that nobody was heard with: the least sure way.
+const GUESSED: &str = "by its MAC (EUI-64), not heard yet";
+
 /// What came of looking for the hosts of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -61,7 +64,7 @@ pub fn find(
     let (prefix, why) = match choose::choose(&lan.prefixes, Family::Ipv6, &networks, usable) {
         Choice::Use(IpAddr::V6(prefix), why) => (prefix, why),
         Choice::Use(..) => return Found::Unknown("an IPv4 prefix".into(), None),
-        Choice::None(rejected) => return Found::NoPrefix(no_prefix(device, &rejected)),
+        Choice::None(rejected) => return Found::NoPrefix(no_prefix(lan, device, &rejected)),
     };
     let lifetime = lan.prefixes.iter().find(|one| one.ip == IpAddr::V6(prefix));
     let lifetime = lifetime.and_then(|one| one.preferred);
@@ -85,7 +88,8 @@ pub fn find(
                 search.accounted.push(suffix(ip));
                 addresses.push(IpAddr::V6(ip));
                 if !matches!(host, Host::Suffix(_)) {
-                    again = Some(again.map_or(FOUND, |again| again.min(FOUND)));
+                    let soon = if how == GUESSED { MISSING } else { FOUND };
+                    again = Some(again.map_or(soon, |again| again.min(soon)));
                     text.push_str(&format!("; {host} {how}"));
                 }
             }
@@ -175,7 +179,7 @@ impl Search<'_> {
         });
         match before.clone().find(|ip| self.inside(*ip)) {
             Some(ip) => Ok((ip, "not heard now, but published before")),
-            None if guess && before.next().is_none() => Ok((eui64, "by its MAC (EUI-64)")),
+            None if guess && before.next().is_none() => Ok((eui64, GUESSED)),
             None => Err(format!("was not heard in {}/64 yet", self.prefix)),
         }
     }
@@ -211,7 +215,10 @@ fn network(ip: IpAddr) -> Option<IpAddr> {
     }
 }
 
-fn no_prefix(device: &str, rejected: &[(IpAddr, Reject)]) -> String {
+fn no_prefix(lan: &Lan, device: &str, rejected: &[(IpAddr, Reject)]) -> String {
+    if let (true, Some(wan)) = (rejected.is_empty(), &lan.wan) {
+        return format!("{device} has no IPv6 prefix of '{wan}' for its hosts");
+    }
     if rejected.is_empty() {
         return format!(
             "{device} has no IPv6 prefix for its hosts: was one delegated to this router?"
@@ -410,6 +417,8 @@ mod tests {
         assert!(matches!(got, Found::Unknown(_, Some(MISSING))), "{got:?}");
         let found = search(&one(&[]), &[lease("nas", &["2a00:2:0:7::9"])], &hosts, &[]);
         assert!(matches!(found, Found::All(_, _, Some(FOUND))), "{found:?}");
+        let guessed = search(&one(&[]), &[], &[Host::Mac(MAC)], &[]);
+        assert!(matches!(guessed, Found::All(_, _, Some(MISSING))), "{guessed:?}");
         let ends_soon = lan(&[(NEW, Some(20))], &[]);
         let got = search(&ends_soon, &[], &hosts, &[]);
         assert!(matches!(got, Found::Unknown(_, Some(again)) if again.as_secs() == 20), "{got:?}");
@@ -427,6 +436,12 @@ mod tests {
     #[test]
     fn without_a_lan_nothing_is_known() {
         let mut gone = one(&[]);
+        gone.prefixes.clear();
+        let why = found(&gone, &[], &suffixes(&[1]), &[]).unwrap_err();
+        assert!(why.starts_with("br-lan has no IPv6 prefix for its hosts: was one"), "{why}");
+        gone.wan = Some("wanb6".into());
+        let why = found(&gone, &[], &suffixes(&[1]), &[]).unwrap_err();
+        assert_eq!(why, "br-lan has no IPv6 prefix of 'wanb6' for its hosts");
         gone.device = Known::Known(None);
         let why = found(&gone, &[], &suffixes(&[1]), &[]).unwrap_err();
         assert!(why.starts_with("'lan' is down or does not exist now"), "{why}");

@@ -111,8 +111,10 @@
 pub mod acl;
 pub mod act;
 pub mod agent;
+pub mod checks;
 pub mod choose;
 pub mod cli;
+pub mod collect;
 pub mod config;
 pub mod decide;
 pub mod dry;
@@ -126,6 +128,7 @@ pub mod observe;
 pub mod parse;
 pub mod providers;
 pub mod render;
+pub mod report;
 pub mod sys;
 pub mod wire;
 pub mod world;

@@ -2,14 +2,17 @@
 
 use reachd::act;
 use reachd::agent::{Agent, OneLine, Round};
+use reachd::checks;
 use reachd::cli::{self, Command, Typed};
+use reachd::collect::{Place, collect};
 use reachd::config::{self, Complaint};
 use reachd::decide::{self, Step};
 use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::model::utc::{RELEASED, utc};
 use reachd::providers;
-use reachd::render::{answers, json, line, text};
+use reachd::render::{answers, json, line, report_html, report_json, report_text, text};
+use reachd::report::judge;
 use reachd::sys::{self, World};
 use reachd::world::{Event, Net, Sys};
 use std::io::Write;
@@ -19,13 +22,16 @@ const FINE: u8 = 0;
 const WRONG: u8 = 1;
 const USAGE: u8 = 2;
 const BLIND: u8 = 3;
+/// EX_USAGE of sysexits.h: 1 to 4 are a report's verdicts.
+const REPORT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     let typed = match cli::parse(std::env::args_os().skip(1)) {
         Ok(typed) => typed,
         Err(complaint) => {
             eprintln!("reachd: {complaint}");
-            return USAGE.into();
+            let report = cli::asks_for_report(std::env::args_os().skip(1));
+            return if report { REPORT_USAGE } else { USAGE }.into();
         }
     };
     command(typed).into()
@@ -59,6 +65,15 @@ fn command(typed: Typed) -> u8 {
                 None => USAGE,
             }
         }
+        Command::Report(wanted) => report(&wanted, &typed.config, typed.verbose),
+        Command::Explain { id: None } => print(&report_text::explain_all()),
+        Command::Explain { id: Some(id) } => match checks::find(&id) {
+            Some(check) => print(&report_text::explain(check)),
+            None => {
+                eprintln!("reachd: there is no check '{id}'; reachd explain lists all");
+                USAGE
+            }
+        },
         Command::Clock => clock(&typed.config),
         Command::Run => run(&typed),
         Command::Once { .. }
@@ -144,6 +159,48 @@ fn import(path: &str) -> u8 {
             USAGE
         }
     }
+}
+
+/// `report`.
+fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
+    let mut world = World::new();
+    if let Err(why) = sys::signals::install() {
+        eprintln!("reachd: could not watch signals: {why}");
+    }
+    let (begin, started) = (world.now(), world.wall_clock());
+    if let Some(root) = wanted.root.as_ref().filter(|root| world.file_mode(root).is_none()) {
+        eprintln!("reachd: there is no folder {root}");
+        return REPORT_USAGE;
+    }
+    // A folder brings its own config; a report needs none.
+    let config = match &wanted.root {
+        Some(root) if config == cli::DEFAULT_CONFIG => [root, config].concat(),
+        _ => config.to_string(),
+    };
+    let absent = config.ends_with(cli::DEFAULT_CONFIG) && world.file_mode(&config).is_none();
+    let config = match absent {
+        true => Some(config::none()),
+        false => read(&mut world, &config).and_then(|(_, config, complaints)| {
+            let errors = complaints.iter().filter(|c| c.severity == config::Severity::Error);
+            errors.for_each(|complaint| eprintln!("{complaint}"));
+            config
+        }),
+    };
+    let Some(config) = config else { return REPORT_USAGE };
+    let mut place = Place { sys: &mut world, root: wanted.root.as_deref() };
+    let snapshot = collect(&mut place);
+    let report = judge(snapshot, &config.assume_public, &config.accepts, started);
+    let code = report.code(wanted.fail_on, wanted.strict);
+    let millis = world.now().saturating_sub(begin).as_millis() as u64;
+    let run = report_json::Run { started, millis, code };
+    print(&match wanted.format {
+        "json" => report_json::text(&report, run),
+        "html" => report_html::text(&report, started),
+        "sarif" => report_json::sarif(&report),
+        "prometheus" => report_json::prometheus(&report, run),
+        _ => report_text::text(&report, started, all, world.colour()),
+    });
+    code
 }
 
 /// `clock`: what it shows, and a word to the daemons of this config.

@@ -185,10 +185,10 @@ fn found(
         None => None,
     };
     // netifd knows nothing, or no way out: a route set by hand or by a VPN is the kernel's.
-    match sys.route(family, None, None) {
+    match sys.route_device(family) {
         Err(why) => Known::unknown(why),
         Ok(None) => Known::Known(None),
-        Ok(Some(route)) => match links.iter().find(|link| link.index == route.link) {
+        Ok(Some(index)) => match links.iter().find(|link| link.index == index) {
             Some(link) if link.loopback => Known::Known(None),
             Some(link) => match silent {
                 // netifd would tell which network is below the VPN.
@@ -234,8 +234,10 @@ mod tests {
     use crate::model::lan::{Lan, Mac};
     use crate::model::wan::{Address, Route};
     use crate::parse::leases;
-    use crate::world::{DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, Via};
-    use std::net::{IpAddr, Ipv6Addr};
+    use crate::world::{
+        DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, RouteQuery, Via,
+    };
+    use std::net::Ipv6Addr;
     use std::time::Duration;
 
     /// A router that shows what it is told to and can do nothing.
@@ -321,18 +323,17 @@ mod tests {
         fn links(&mut self) -> Result<Vec<Link>, String> {
             self.links.clone()
         }
-        fn route(
-            &mut self,
-            _: Family,
-            from: Option<IpAddr>,
-            link: Option<u32>,
-        ) -> Result<Option<Route>, String> {
-            let route = |index| Route { link: index, gateway: None };
-            match (from, link) {
+        fn route_device(&mut self, _: Family) -> Result<Option<u32>, String> {
+            self.route.clone()
+        }
+        fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
+            let route = |device| Route { device, gateway: None, source: None };
+            match (query.source, query.device) {
                 (None, None) => Ok(self.route.clone()?.map(route)),
                 (Some(_), _) => Ok(self.answers_by.map(route)),
-                (_, Some(link)) => {
-                    Ok(Some(Route { link, gateway: Some("192.0.2.1".parse().unwrap()) }))
+                (_, Some(device)) => {
+                    let gateway = Some("192.0.2.1".parse().unwrap());
+                    Ok(Some(Route { gateway, ..route(device) }))
                 }
             }
         }

@@ -2,7 +2,9 @@
 //! lookups, [`Sys`] for looking at the router itself. `sys` builds the real ones. Plain values in, plain values out, so that
 //! a test can hand in its own. No sockets, files or clocks are named here.
 
+use crate::model::known::Known;
 use crate::model::lan::Mac;
+use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::utc::read_date;
 use crate::model::wan::{Link, Route};
@@ -235,19 +237,41 @@ pub trait Net {
     fn done(&mut self);
 }
 
+/// What packet the kernel is asked about. Nothing is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteQuery {
+    /// Of `to`, if that is `None`: then it is some address on the Internet.
+    pub family: Family,
+    pub to: Option<IpAddr>,
+    /// Index of the link that it must leave by.
+    pub device: Option<u32>,
+    /// The own address that it is sent from.
+    pub source: Option<IpAddr>,
+    /// Its mark, as mwan3 and pbr set it; 0: none.
+    pub mark: u32,
+}
+
 /// What the router says of itself. A look never fails as a whole: each part is there or says why.
 pub trait Sys: Net {
     /// All links with their addresses, as they are now.
     fn links(&mut self) -> Result<Vec<Link>, String>;
 
-    /// The way by which the kernel would send a packet of ours to the Internet; `None`: none.
-    /// `from`: one with this source address; `link`: one from a socket bound to this link.
-    fn route(
-        &mut self,
-        family: Family,
-        from: Option<IpAddr>,
-        link: Option<u32>,
-    ) -> Result<Option<Route>, String>;
+    /// Index of the link by which the kernel would send a packet to the Internet; `None`: none.
+    fn route_device(&mut self, family: Family) -> Result<Option<u32>, String>;
+
+    /// The way by which the kernel would send a packet like that; `None`: none.
+    fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
+        let _ = query;
+        Err("no routes here".into())
+    }
+
+    /// The routers on the way from `source`, a usable address of `device`, towards the Internet:
+    /// one entry for each TTL up to `most`, ending early where the way ends. All are asked at
+    /// once and waited for about a second; TERM ends it.
+    fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
+        let _ = (device, source, most);
+        Known::unknown("no packets here")
+    }
 
     /// netifd's `network.interface dump`; `None` where there is no ubus socket.
     fn netifd(&mut self) -> Option<Result<serde_json::Value, String>>;
@@ -260,6 +284,12 @@ pub trait Sys: Net {
 
     /// Permission bits of a file, to tell who can read a secret.
     fn file_mode(&mut self, path: &str) -> Option<u32>;
+
+    /// Runs a program by its argv, without a shell, bounded in time and output. Without an
+    /// implementation there are no programs.
+    fn run(&mut self, argv: &[&str]) -> Result<Ran, String> {
+        Err(format!("there is no {} here", argv.first().unwrap_or(&"program")))
+    }
 
     /// Something slow begins: shown to a person at a terminal, nowhere else.
     fn progress(&mut self, what: &str);
@@ -275,6 +305,15 @@ pub trait Sys: Net {
 
     /// Tells one boot from another (`/proc/sys/kernel/random/boot_id`); empty if unknown.
     fn boot_id(&self) -> String;
+}
+
+/// What a program printed, and how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// It said so by its exit code.
+    pub fine: bool,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
 }
 
 /// What the daemon wakes up for.

@@ -13,6 +13,8 @@
 //!              from ADDRESS INDEX                        the same for packets with this source
 //!              says SERVICE ADDRESS | says SERVICE ! WHY what a lookup answers; in both families
 //!                                                        by two lines, one after the other
+//!              natpmp CODE ADDRESS                       what the gateway says of itself
+//!              hop TTL ADDRESS | hop TTL *               who answers there
 //!              wan NAME                                  option wan of the names
 //!              assume_public PREFIX
 //! router.later  the links, routes and lookups after a change
@@ -23,17 +25,19 @@
 use reachd::agent::Agent;
 use reachd::config;
 use reachd::model::config::Config;
+use reachd::model::known::Known;
 use reachd::model::lan::Mac;
-use reachd::model::line::Means;
+use reachd::model::line::Hop;
 use reachd::model::name::Family;
 use reachd::model::wan::{Address, Link, Route};
 use reachd::render;
 use reachd::world::{
-    DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Sys, Via,
+    Answer, Ask, Datagram, DnsTransport, Event, HttpReply, HttpRequest, Net, NetError,
+    NetErrorKind, RouteQuery, Sys, Via,
 };
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,6 +51,8 @@ struct Case {
     routes: Vec<(Family, Route)>,
     bound: Vec<(u32, Family, IpAddr)>,
     from: Vec<(IpAddr, u32)>,
+    natpmp: Option<(u16, Ipv4Addr)>,
+    hops: Vec<Hop>,
     says: Vec<(String, Result<IpAddr, String>)>,
     wan: Option<String>,
     assume_public: Vec<String>,
@@ -71,6 +77,31 @@ enum Mood {
     NetifdIsSilent,
     KernelIsSilent,
     NoRouteIsTold,
+}
+
+impl Router {
+    /// RFC 8489 6.3: a success with XOR-MAPPED-ADDRESS.
+    fn stun(&mut self, asked: &Datagram, via: &Via) -> Option<Vec<u8>> {
+        let request = HttpRequest::new("GET", format!("stun:{}", asked.to));
+        let ip: IpAddr =
+            String::from_utf8(self.http(&request, via).ok()?.body).unwrap().parse().unwrap();
+        let IpAddr::V4(ip) = ip else { return None };
+        let mut reply = vec![1, 1, 0, 12];
+        reply.extend(&asked.payload[4..20]);
+        reply.extend([0, 0x20, 0, 8, 0, 1, 0x21 ^ 0x12, 0x12 ^ 0x34]);
+        reply.extend((ip.to_bits() ^ 0x2112_a442).to_be_bytes());
+        Some(reply)
+    }
+
+    /// RFC 6886 3.2.
+    fn natpmp(&self) -> Option<Vec<u8>> {
+        let (code, ip) = self.case.natpmp.filter(|_| self.mood == Mood::AsItIs)?;
+        let mut reply = vec![0, 128];
+        reply.extend(code.to_be_bytes());
+        reply.extend([0, 0, 0, 9]);
+        reply.extend(ip.octets());
+        Some(reply)
+    }
 }
 
 impl Net for Router {
@@ -104,7 +135,29 @@ impl Net for Router {
     }
 
     fn dns(&mut self, _: &str, _: &[u8], _: DnsTransport, _: &Via) -> Result<Vec<u8>, NetError> {
-        panic!("no case asks by DNS yet")
+        panic!("lookups ask together")
+    }
+
+    fn together(&mut self, asks: &[Ask], via: &Via) -> Vec<Result<Answer, NetError>> {
+        let silence = || NetError {
+            kind: NetErrorKind::Deadline,
+            text: "no answer in time".into(),
+            sent: true,
+        };
+        let one = |ask: &Ask| match ask {
+            Ask::Http(request) => self.http(request, via).map(Answer::Http),
+            Ask::Datagram(asked) => {
+                assert!(via.device.is_some(), "datagrams are bound to the WAN");
+                let reply = match asked.port {
+                    3478 => self.stun(asked, via),
+                    5351 if asked.payload.len() == 2 => self.natpmp(),
+                    _ => None,
+                };
+                let reply = reply.filter(|reply| (asked.is_reply)(&asked.payload, reply));
+                reply.map(Answer::Datagram).ok_or_else(silence)
+            }
+        };
+        asks.iter().map(one).collect()
     }
 
     fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
@@ -138,24 +191,42 @@ impl Sys for Router {
         }
     }
 
-    fn route(
-        &mut self,
-        family: Family,
-        from: Option<IpAddr>,
-        link: Option<u32>,
-    ) -> Result<Option<Route>, String> {
+    fn route_device(&mut self, family: Family) -> Result<Option<u32>, String> {
+        let query = RouteQuery { family, to: None, device: None, source: None, mark: 0 };
+        Ok(self.route(&query)?.map(|route| route.device))
+    }
+
+    fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
         if matches!(self.mood, Mood::KernelIsSilent | Mood::NoRouteIsTold) {
             return Err("the kernel does not answer".into());
         }
-        let default = self.case.routes.iter().find(|(of, _)| *of == family).map(|(_, way)| *way);
-        if let Some(link) = link {
-            let bound = self.case.bound.iter().find(|(at, of, _)| (*at, *of) == (link, family));
+        let family = query.family;
+        let own = |device: u32| {
+            let link = self.case.links.iter().find(|link| link.index == device)?;
+            link.addresses.iter().map(|address| address.ip).find(|ip| Family::of(*ip) == family)
+        };
+        let default = self.case.routes.iter().find(|(of, _)| *of == family);
+        let default = default.map(|(_, way)| Route { source: own(way.device), ..way.clone() });
+        if let Some(device) = query.device {
+            let bound = self.case.bound.iter().find(|(at, of, _)| (*at, *of) == (device, family));
             let gateway = bound.map(|(_, _, gateway)| *gateway);
-            let same = default.filter(|way| way.link == link).and_then(|way| way.gateway);
-            return Ok(Some(Route { link, gateway: gateway.or(same) }));
+            let same = default.filter(|way| way.device == device).and_then(|way| way.gateway);
+            return Ok(Some(Route { device, gateway: gateway.or(same), source: own(device) }));
         }
-        let ruled = from.and_then(|from| self.case.from.iter().find(|(ip, _)| *ip == from));
-        Ok(ruled.map(|(_, link)| Route { link: *link, gateway: None }).or(default))
+        let ruled = query.source.and_then(|from| self.case.from.iter().find(|(ip, _)| *ip == from));
+        let ruled = ruled.map(|(_, device)| Route { device: *device, gateway: None, source: None });
+        Ok(ruled.or(default))
+    }
+
+    fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
+        let link = self.case.links.iter().find(|link| link.name == device).unwrap();
+        assert!(link.addresses.iter().any(|address| address.ip == source), "from the WAN");
+        match self.mood {
+            Mood::AsItIs => {
+                Known::Known(self.case.hops.iter().filter(|hop| hop.ttl <= most).cloned().collect())
+            }
+            _ => Known::unknown("no packets here"),
+        }
     }
 
     fn netifd(&mut self) -> Option<Result<serde_json::Value, String>> {
@@ -236,12 +307,17 @@ fn read_router(case: &mut Case, text: &str) {
                 addresses: rest.iter().filter(|word| **word != "down").map(address).collect(),
             }),
             ["route", of, index] => {
-                case.routes
-                    .push((family(of), Route { link: index.parse().unwrap(), gateway: None }));
+                case.routes.push((
+                    family(of),
+                    Route { device: index.parse().unwrap(), gateway: None, source: None },
+                ));
             }
             ["route", of, index, "via", gateway] => {
                 let gateway = Some(gateway.parse().unwrap());
-                case.routes.push((family(of), Route { link: index.parse().unwrap(), gateway }));
+                case.routes.push((
+                    family(of),
+                    Route { device: index.parse().unwrap(), gateway, source: None },
+                ));
             }
             ["bound", index, of, "via", gateway] => {
                 case.bound.push((index.parse().unwrap(), family(of), gateway.parse().unwrap()));
@@ -251,6 +327,12 @@ fn read_router(case: &mut Case, text: &str) {
             }
             ["says", service, "!", why @ ..] => {
                 case.says.push((service.to_string(), Err(why.join(" "))));
+            }
+            ["natpmp", code, ip] => {
+                case.natpmp = Some((code.parse().unwrap(), ip.parse().unwrap()));
+            }
+            ["hop", ttl, from] => {
+                case.hops.push(Hop { ttl: ttl.parse().unwrap(), from: from.parse().ok() });
             }
             ["says", service, ip] => {
                 case.says.push((service.to_string(), Ok(ip.parse().unwrap())));
@@ -437,18 +519,5 @@ fn nobody_is_asked_again_while_nothing_changes() {
                 lines.matches("\"family\"").count() - lines.matches("\"external\"").count();
             assert!(unanswered > 0 || more == 0, "{}: {more} asked again", case.name);
         }
-    }
-}
-
-#[test]
-fn every_means_has_its_word() {
-    for (service, means) in [
-        ("https://a.example", Means::Https),
-        ("http://a.example", Means::Http),
-        ("stun:a.example:3478", Means::Stun),
-        ("dns:o-o.myaddr.example@ns.example/TXT", Means::Dns),
-        ("gateway:", Means::Gateway),
-    ] {
-        assert_eq!(Means::of(service), means);
     }
 }

@@ -10,14 +10,14 @@ const ROWS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["render"],
-    &["agent"],
-    &["act", "hooks"],
-    &["observe", "decide"],
+    &["agent", "report"],
+    &["act", "hooks", "collect"],
+    &["observe", "decide", "checks"],
     &["host"],
     &["config", "choose", "journal", "dry", "line"],
     &["providers", "lookup"],
     &["sys"],
-    &["parse", "wire", "world"],
+    &["parse", "wire", "world", "acl"],
     &["model"],
 ];
 

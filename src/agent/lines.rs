@@ -6,9 +6,11 @@ use crate::act;
 use crate::decide;
 use crate::journal::{Journal, Outside};
 use crate::line::{self, Facts};
+use crate::lookup::gateway;
 use crate::model::address::{Prefix, is_global};
 use crate::model::known::Known;
-use crate::model::line::{Seen, Verdict};
+use crate::model::line::{Certainty, Line, Seen, Verdict};
+use crate::model::name::Family;
 use crate::model::wan::{Wan, WanView};
 use crate::observe::observe_all;
 use crate::world::Sys;
@@ -82,9 +84,27 @@ impl Agent {
         for wan in view.wans {
             let told = self.told(sys, &wan);
             let assume_public = &lines.assume_public[..];
-            let facts =
+            let mut facts =
                 Facts { wan: &wan, seen: &told.seen, gateway: None, hops: &[], assume_public };
-            let verdict = line::verdict(&facts);
+            let mut verdict = line::verdict(&facts);
+            // Whose NAT it is, the router above can tell; and if it does not, the way out.
+            let router = who_translates(&wan, &verdict)
+                .and_then(|device| Some((device, act::router(sys, device, wan.family)?)));
+            let gateway = router.map(|(device, router)| {
+                sys.progress(&format!("asking the router above, {}", router.address));
+                gateway::ask(sys, router, Some(device), self.config.lookup.gateway_map)
+            });
+            facts.gateway = gateway.as_ref();
+            verdict = line::verdict(&facts);
+            let hops = match who_translates(&wan, &verdict).zip(decide::source(&wan)) {
+                Some((device, source)) => {
+                    sys.progress("looking at the routers on the way");
+                    sys.hops(device, source, HOPS)
+                }
+                None => Known::Known(Vec::new()),
+            };
+            facts.hops = hops.known().map(|hops| &hops[..]).unwrap_or_default();
+            verdict = line::verdict(&facts);
             for prefix in &verdict.delegated {
                 if is_global(prefix.ip, assume_public) && !lines.prefixes.contains(prefix) {
                     lines.prefixes.push(*prefix);
@@ -120,8 +140,14 @@ impl Agent {
         let key = (wan.asked.clone().unwrap_or_default(), wan.family);
         let path = config.journal.clone();
         let mut save = |sys: &mut dyn Sys, journal: &Journal| note(sys, &path, journal);
-        let own = decide::own(wan);
-        let said = act::ask_one(sys, config, journal, key.clone(), Some(device), own, &mut save);
+        // The owner's own list is asked whole, for evidence of each kind.
+        let asking = act::Asking {
+            key: key.clone(),
+            device: Some(device),
+            own: decide::own(wan),
+            all: !config.lookup.services.is_empty(),
+        };
+        let said = act::ask_one(sys, config, journal, asking, &mut save);
         note(sys, &path, journal);
         let entry = journal.outside.get(&key).cloned().unwrap_or_default();
         match (said, known) {
@@ -131,6 +157,25 @@ impl Agent {
             (Some(seen), None) if seen.is_empty() => nobody(&entry.trouble),
             (Some(seen), _) => Told { how: How::Now, seen, outside: entry.answer },
         }
+    }
+}
+
+/// So far on the way out: a home's routers and a carrier's NAT are nearer.
+const HOPS: u8 = 8;
+
+/// The device by which to ask who translates IPv4; `None` where that is known or nobody does.
+fn who_translates<'w>(wan: &'w Wan, verdict: &Verdict) -> Option<&'w str> {
+    let open = matches!(verdict.line, Line::Cgnat { .. } | Line::DoubleNat { .. } | Line::Unknown);
+    match &wan.device {
+        Known::Known(Some((device, _)))
+            if open
+                && verdict.certainty != Certainty::Proved
+                && wan.family == Family::Ipv4
+                && decide::source(wan).is_some() =>
+        {
+            Some(device)
+        }
+        _ => None,
     }
 }
 

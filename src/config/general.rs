@@ -3,6 +3,7 @@
 
 use super::part::Part;
 use super::value;
+use crate::lookup::service::{self, How};
 use crate::model::address::Prefix;
 use crate::model::config::{Config, Lookup, Service};
 use crate::model::name::Family;
@@ -24,9 +25,11 @@ pub(super) fn defaults() -> Config {
             interval: Duration::from_secs(300),
             ca_file: None,
             allow_http: false,
+            gateway_map: false,
         },
         accounts: Vec::new(),
         names: Vec::new(),
+        accepts: Vec::new(),
         hooks: Vec::new(),
     }
 }
@@ -70,13 +73,14 @@ pub(super) fn read_main(part: &mut Part, config: &mut Config) {
     }
 }
 
-const LOOKUP: [&str; 5] = ["url", "agree", "interval", "ca_file", "allow_http"];
+const LOOKUP: [&str; 6] = ["url", "agree", "interval", "ca_file", "allow_http", "gateway_map"];
 
 /// No service in it: the owner listed none, and the built-in ones hold.
 pub(super) fn read_lookup(part: &mut Part) -> Lookup {
     part.only(&LOOKUP);
     let mut lookup = defaults().lookup;
     lookup.allow_http = part.boolean("allow_http", false);
+    lookup.gateway_map = part.boolean("gateway_map", false);
     lookup.ca_file = part.path("ca_file");
     if let Some(seconds) = part.number("interval", 60, 86_400, "seconds") {
         lookup.interval = Duration::from_secs(seconds.into());
@@ -135,26 +139,36 @@ fn voices(part: &mut Part, lookup: &Lookup) {
     }
 }
 
-/// A service by its URL alone.
+/// A service by its line alone.
 fn service(text: &str, allow_http: bool) -> Result<Service, String> {
-    let later = ["stun:", "dns:", "gateway:"];
-    if let Some(scheme) = later.iter().find(|scheme| text.starts_with(**scheme)) {
-        return Err(
-            [scheme, " comes in a later version: list an https:// service for now"].concat()
-        );
-    }
-    let url = value::url(text)?;
-    if !url.secure && !allow_http {
-        return Err(
-            "is not encrypted, so anyone on the way can make up the answer: use https://, \
-                    or set option allow_http '1' in a lab"
-                .into(),
-        );
+    let how = service::how(text)?;
+    let host = match how {
+        How::Http => {
+            let url = value::url(text)?;
+            if !url.secure && !allow_http {
+                return Err("is not encrypted, so anyone on the way can make up the answer: use \
+                            https://, or set option allow_http '1' in a lab"
+                    .into());
+            }
+            url.host
+        }
+        How::Stun { server } => value::host_port(server)?,
+        How::Dns { name, server, .. } => {
+            value::domain(name, false)?;
+            value::host_port(server)?
+        }
+        How::Gateway => "gateway",
+    };
+    let url = value::Url { secure: true, host };
+    let mut families = url.families();
+    families.retain(|family| how.tells(*family));
+    if families.is_empty() {
+        return Err("can tell nothing: its server and its type are of different families".into());
     }
     Ok(Service {
         url: text.into(),
         operator: url.operator(),
-        families: url.families(),
+        families,
         // Nobody told us their wish; one a minute is what the strictest of the known ones bears.
         min_interval: Duration::from_secs(60),
     })

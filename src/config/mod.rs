@@ -5,6 +5,7 @@
 //! provider's account takes comes from the providers' option tables; files of secrets come
 //! through a function that the caller hands in. Pure.
 
+mod accept;
 mod account;
 mod general;
 mod hook;
@@ -72,6 +73,11 @@ pub struct SecretFile {
 /// Reads the file of a secret; the error says why it could not, as the system puts it.
 pub type Files<'a> = &'a mut dyn FnMut(&str) -> Result<SecretFile, String>;
 
+/// The config where there is none: a report needs no names.
+pub fn none() -> Config {
+    general::defaults()
+}
+
 /// Reads a config. `file` is its name for complaints, `mode` its permission bits.
 /// There is no config if any complaint is an error. Complaints come in the file's order.
 pub fn read(file: &str, text: &[u8], mode: u32, files: Files) -> (Option<Config>, Vec<Complaint>) {
@@ -111,7 +117,7 @@ pub fn may_show(section: &uci::Section, option: &uci::Opt) -> bool {
     }
 }
 
-const KINDS: [&str; 5] = ["reachd", "lookup", "account", "name", "hook"];
+const KINDS: [&str; 6] = ["reachd", "lookup", "account", "name", "hook", "accept"];
 
 fn sections(
     providers: &[Provider],
@@ -150,6 +156,7 @@ fn sections(
                     config.lookup = general::read_lookup(&mut part);
                 }
                 "reachd" | "lookup" => {}
+                "accept" => config.accepts.extend(accept::read(&mut part)),
                 other => {
                     let hint = value::hint(other, &KINDS);
                     let text = ["config ", other, " is not a kind of section here", &hint].concat();

@@ -207,7 +207,7 @@ fn sections_complained_of() {
             "reachd:7: section 'x': config acount is not a kind of section here; did you mean \
              'account'?",
             "reachd:8: section 'y': config server is not a kind of section here; there is: \
-             reachd, lookup, account, name, hook",
+             reachd, lookup, account, name, hook, accept",
         ],
     );
     errors(
@@ -330,18 +330,20 @@ fn lookups() {
     let lookup = |more: &str| name(&["config lookup 'outside'\n", more].concat());
     errors(
         &lookup(
-            "\tlist url 'stun:stun.example.org'\n\tlist url 'dns:me.example@ns1.example/A'\n\
-             \tlist url 'gateway:'\n\tlist url 'http://a.example/'\n\tlist url 'a.example'\n\
+            "\tlist url 'stun:stun.example.org:x'\n\tlist url 'dns:me.example@ns1.example/MX'\n\
+             \tlist url 'gateway:192.168.1.1'\n\tlist url 'http://a.example/'\n\tlist url 'a.example'\n\
              \tlist url 'https://me:hunter2@a.example/'\n\toption agree '0'\n\
-             \toption interval '59'\n\toption every '5'\n",
+             \toption interval '59'\n\toption every '5'\n\
+             \tlist url 'dns:me_x.example@ns1.example/A'\n\
+             \tlist url 'dns:me.example@192.0.2.53/AAAA'\n",
         ),
         &[
-            "reachd:8: section 'outside', option 'url': stun: comes in a later version: list an \
-             https:// service for now",
-            "reachd:9: section 'outside', option 'url': dns: comes in a later version: list an \
-             https:// service for now",
-            "reachd:10: section 'outside', option 'url': gateway: comes in a later version: list \
-             an https:// service for now",
+            "reachd:8: section 'outside', option 'url': 'stun.example.org:x' must be HOST or \
+             HOST:PORT, the port from 1 to 65535",
+            "reachd:9: section 'outside', option 'url': must be like dns:NAME@SERVER/TYPE, TYPE \
+             one of A, AAAA, TXT, CH-TXT",
+            "reachd:10: section 'outside', option 'url': must be gateway: alone: the router \
+             above is found by its route",
             "reachd:11: section 'outside', option 'url': is not encrypted, so anyone on the way \
              can make up the answer: use https://, or set option allow_http '1' in a lab",
             "reachd:12: section 'outside', option 'url': must start with https://",
@@ -352,7 +354,11 @@ fn lookups() {
             "reachd:15: section 'outside', option 'interval': must be a whole number of seconds \
              from 60 to 86400, not '59'",
             "reachd:16: section 'outside', option 'every': is not an option of this section; \
-             there is: url, agree, interval, ca_file, allow_http",
+             there is: url, agree, interval, ca_file, allow_http, gateway_map",
+            "reachd:17: section 'outside', option 'url': the part 'me_x' of 'me_x.example' may \
+             hold letters, digits and hyphens only",
+            "reachd:18: section 'outside', option 'url': can tell nothing: its server and its \
+             type are of different families",
         ],
     );
     errors(
@@ -377,6 +383,15 @@ fn lookups() {
     let config =
         good(&lookup("\toption agree '1'\n\toption url 'https://a.example https://b.example'\n"));
     assert_eq!(config.lookup.services.len(), 2);
+    let config = good(&lookup(
+        "\tlist url 'stun:stun.l.google.com:19302'\n\tlist url 'dns:me.example@192.0.2.53/TXT'\n\
+         \tlist url 'gateway:'\n\tlist url 'stun:[2001:db8::1]'\n\toption gateway_map '1'\n",
+    ));
+    let services = crate::lookup::services(&config.lookup, Family::Ipv4);
+    let operators: Vec<_> = services.iter().map(|one| &one.operator[..]).collect();
+    assert_eq!(operators, ["Google", "192.0.2.53", "gateway"]);
+    assert_eq!(crate::lookup::services(&config.lookup, Family::Ipv6).len(), 2);
+    assert!(config.lookup.gateway_map);
     // More than two may be asked for of the built-in services.
     assert_eq!(good(&lookup("\toption agree '3'\n")).lookup.agree, 3);
 }

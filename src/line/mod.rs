@@ -336,6 +336,9 @@ impl Judge<'_> {
         };
         let refused = self.gateway();
         let shared = self.hop(Kind::SharedAddressSpace);
+        if let Some((ttl, ip)) = shared {
+            self.say(format!("hop {ttl} is {ip}, {}", class(ip)));
+        }
         if let Some(outside) = upstream.outside {
             let public = is_global(outside, self.facts.assume_public);
             let cgnat = class(outside).kind == Kind::SharedAddressSpace;
@@ -358,8 +361,7 @@ impl Judge<'_> {
             return (Line::Cgnat { behind: Some(upstream) }, certainty);
         }
         let from = |ttl| self.facts.hops.iter().find(|hop| hop.ttl == ttl).and_then(|hop| hop.from);
-        if let Some((ttl, ip)) = shared {
-            self.say(format!("hop {ttl} is {ip}, {}", class(ip)));
+        if shared.is_some() {
             let ours = from(1).is_some_and(|ip| class(ip).kind == Kind::Private);
             let behind = ours.then_some(upstream);
             return (Line::Cgnat { behind }, Certainty::Likely);

@@ -5,20 +5,25 @@
 use crate::model::address::Prefix;
 use crate::model::config::{Lookup, Service};
 use crate::model::known::Known;
+use crate::model::line::{Means, Seen};
 use crate::model::name::Family;
-use crate::world::{HttpRequest, Net, NetErrorKind, Via};
+use crate::world::{Answer, Ask, Net, NetErrorKind, Via};
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub mod credible;
+pub mod gateway;
 pub mod http;
 pub mod quorum;
+pub mod service;
 
-/// Total time for one service: resolving, connecting, TLS, answer.
+/// Longest time for all services together. They are asked in two waves at most, each in flight
+/// together and each with half of it, so that silent services cost their time once.
 pub const DEADLINE: Duration = Duration::from_secs(8);
 
-/// So many services out of reach, with none that replied, and the way out is taken to be down:
-/// the others are not asked, which would hold the loop up for a minute or more.
-const OUT_OF_REACH: usize = 4;
+/// In the second wave so many are asked beyond those that must agree: the way out has shown that
+/// it is not at its best, and there is no third wave.
+const SPARE: usize = 1;
 
 /// A service that is asked when the owner named none. How an answer looks is not written here,
 /// see [`http::read_answer`].
@@ -32,6 +37,9 @@ pub struct BuiltIn {
     pub min_interval: u64,
 }
 
+/// The line of the config that means the router above ours.
+pub const GATEWAY: &str = "gateway:";
+
 const V4: &[Family] = &[Family::Ipv4];
 const V6: &[Family] = &[Family::Ipv6];
 
@@ -44,9 +52,15 @@ pub const DEFAULTS: &[BuiltIn] = &[
     built_in("https://4.ipw.cn", "ipw.cn", V4, 60),
     built_in("https://6.ipw.cn", "ipw.cn", V6, 60),
     built_in("https://api.cloudflare.com/cdn-cgi/trace", "Cloudflare", &Family::BOTH, 60),
+    built_in("stun:stun.miwifi.com", "Xiaomi", V4, 60),
     built_in("https://myip.ipip.net", "ipip.net", V4, 60),
     built_in("https://speed.neu6.edu.cn/getIP.php", "neu6.edu.cn", V6, 60),
+    built_in("stun:stun.l.google.com:19302", "Google", &Family::BOTH, 60),
     built_in("https://checkip.amazonaws.com", "Amazon", V4, 60),
+    built_in("stun:stun.chat.bilibili.com", "Bilibili", V4, 60),
+    // The server itself is asked, so that it sees us and no resolver.
+    built_in("dns:myip.opendns.com@resolver1.opendns.com/A", "OpenDNS", V4, 60),
+    built_in("dns:myip.opendns.com@resolver1.opendns.com/AAAA", "OpenDNS", V6, 60),
     built_in("https://v4.ident.me", "ident.me", V4, 60),
     built_in("https://v6.ident.me", "ident.me", V6, 60),
     // Three a minute.
@@ -56,6 +70,10 @@ pub const DEFAULTS: &[BuiltIn] = &[
     built_in("https://ddns.oray.com/checkip", "Oray", V4, 600),
     built_in("https://ipv4.icanhazip.com", "Cloudflare", V4, 60),
     built_in("https://ipv6.icanhazip.com", "Cloudflare", V6, 60),
+    built_in("stun:stun.cloudflare.com", "Cloudflare", &Family::BOTH, 60),
+    built_in("dns:whoami.cloudflare@1.1.1.1/CH-TXT", "Cloudflare", V4, 60),
+    built_in("dns:whoami.cloudflare@[2606:4700:4700::1111]/CH-TXT", "Cloudflare", V6, 60),
+    built_in("dns:o-o.myaddr.l.google.com@ns1.google.com/TXT", "Google", &Family::BOTH, 60),
 ];
 
 const fn built_in(
@@ -84,9 +102,11 @@ pub fn services(lookup: &Lookup, family: Family) -> Vec<Service> {
     }
     let mut services = lookup.services.clone();
     services.retain(|one| one.families.contains(&family));
+    // Those whom a proxy on the way can speak for come last.
+    services.sort_by_key(|one| service::means(&one.url) == Means::Http);
     for service in &mut services {
-        let authority = http::authority(&service.url);
-        if let Some(known) = DEFAULTS.iter().find(|one| http::authority(one.url) == authority) {
+        let place = service::place(&service.url);
+        if let Some(known) = DEFAULTS.iter().find(|one| service::place(one.url) == place) {
             service.operator = known.operator.to_string();
             service.min_interval =
                 service.min_interval.max(Duration::from_secs(known.min_interval));
@@ -151,89 +171,164 @@ pub struct Question<'a> {
     pub allow_http: bool,
     /// How many operators must say the same; 0 is taken as 1.
     pub agree: usize,
+    /// Asks every service at once, also when fewer would do: for evidence of each kind.
+    pub all: bool,
+    /// Whom `gateway:` asks; `None`: it has nobody to ask.
+    pub router: Option<gateway::Router>,
     pub assume_public: &'a [Prefix],
 }
 
 /// What asking brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// URL and answer of each service that was asked, in order; without one that a signal cut.
-    pub answers: Vec<(String, Result<IpAddr, String>)>,
+    /// What each service said that was asked, in order; without one that a signal cut.
+    pub answers: Vec<Seen>,
     /// URLs that named a time to wait (Retry-After).
     pub wait: Vec<(String, Duration)>,
     pub verdict: Known<IpAddr>,
 }
 
-/// Asks `services` (see [`pick`]) one after another until enough operators agree, or cannot any
-/// more, or the way out seems down, or TERM or INT arrives. `on_asked` is called before each question, so that a
-/// crash does not forget it. The caller calls [`Net::done`].
+/// Asks `services` (see [`pick`]): as many at once as must agree, and where that did not settle
+/// it, some more at once. `on_asked` is called before each question, so that a crash does not
+/// forget it. The caller calls [`Net::done`].
 pub fn ask(
     net: &mut dyn Net,
     services: &[Service],
     question: &Question,
     on_asked: &mut dyn FnMut(&str),
 ) -> Asked {
+    let mut left: Vec<&Service> = services.iter().collect();
+    let mut said: Vec<quorum::Said> = Vec::new();
+    let mut asked = Asked {
+        answers: Vec::new(),
+        wait: Vec::new(),
+        verdict: Known::unknown("stopped before enough services had answered"),
+    };
+    for spare in [0, SPARE] {
+        let wave = wave(&mut left, &said, question, spare);
+        if wave.is_empty() {
+            break;
+        }
+        for service in &wave {
+            on_asked(&service.url);
+        }
+        if !fly(net, &wave, question, &mut asked, &mut said) {
+            return asked;
+        }
+    }
+    asked.verdict = quorum::verdict(&said, question.agree, question.family);
+    asked
+}
+
+/// Takes out of `left` whom to ask next; nobody if it is settled, or cannot be any more.
+fn wave<'s>(
+    left: &mut Vec<&'s Service>,
+    said: &[quorum::Said],
+    question: &Question,
+    spare: usize,
+) -> Vec<&'s Service> {
+    if question.all {
+        return std::mem::take(left);
+    }
+    left.retain(|one| !has_answered(said, &one.operator));
+    if quorum::winner(said, question.agree).is_some()
+        || !quorum::open(said, operators(left), question.agree)
+    {
+        return Vec::new();
+    }
+    let most = quorum::missing(said, question.agree) + spare;
+    let mut wave: Vec<&Service> = Vec::new();
+    left.retain(|one| {
+        let next = wave.len() < most && !wave.iter().any(|other| other.operator == one.operator);
+        if next {
+            wave.push(one);
+        }
+        !next
+    });
+    wave
+}
+
+/// Asks these at once and notes what they say; false if a signal ended it.
+fn fly(
+    net: &mut dyn Net,
+    wave: &[&Service],
+    question: &Question,
+    asked: &mut Asked,
+    said: &mut Vec<quorum::Said>,
+) -> bool {
     let family = question.family;
     let via = Via {
         device: question.device.map(str::to_string),
         family: Some(family),
-        deadline: DEADLINE,
+        deadline: DEADLINE / 2,
         max_body: http::MAX_BODY,
         ca_file: question.ca_file.map(str::to_string),
         allow_http: question.allow_http,
     };
-    let mut answers = Vec::new();
-    let mut wait = Vec::new();
-    let mut said: Vec<quorum::Said> = Vec::new();
-    let mut replies = 0;
-    for (index, service) in services.iter().enumerate() {
-        if quorum::winner(&said, question.agree).is_some()
-            || (replies == 0 && said.len() >= OUT_OF_REACH)
-            || !quorum::open(&said, waiting(&services[index..], &said), question.agree)
-        {
-            break;
+    let mut asks: Vec<Ask> = Vec::new();
+    // How many of them belong to each service.
+    let mut counts = Vec::new();
+    for service in wave {
+        let before = asks.len();
+        match service::question(&service.url, &mut || net.chance()) {
+            Some(ask) => asks.push(ask),
+            None => asks.extend(question.router.map(gateway::questions).unwrap_or_default()),
         }
-        if has_answered(&said, &service.operator) {
-            continue;
-        }
-        on_asked(&service.url);
-        let who = http::authority(&service.url);
-        let answer = match net.http(&HttpRequest::new("GET", &service.url), &via) {
-            Ok(reply) => {
-                replies += 1;
-                wait.extend(reply.retry_after().map(|after| (service.url.clone(), after)));
-                http::read_reply(&reply, family, &who, question.assume_public)
-            }
-            Err(error) if error.kind == NetErrorKind::Interrupted => {
-                let verdict = Known::unknown("stopped before enough services had answered");
-                return Asked { answers, wait, verdict };
-            }
-            Err(error) => Err(error.text),
-        };
-        answers.push((service.url.clone(), answer.clone()));
-        said.push(quorum::Said { who, operator: service.operator.clone(), answer });
+        counts.push(asks.len() - before);
     }
-    let verdict = quorum::verdict(&said, question.agree, family);
-    Asked { answers, wait, verdict }
+    let mut replies = net.together(&asks, &via);
+    let mut alive = true;
+    for (service, count) in wave.iter().zip(counts) {
+        let rest = replies.split_off(count.min(replies.len()));
+        let own = std::mem::replace(&mut replies, rest);
+        let answer = match (own.first(), question.router) {
+            (Some(Err(why)), _) if why.kind == NetErrorKind::Interrupted => {
+                alive = false;
+                continue;
+            }
+            (Some(_), Some(router)) if service.url == GATEWAY => {
+                let told = gateway::read(net, router, question.device, &own);
+                gateway::outside(&told).and_then(|ip| credible::check(ip, question.assume_public))
+            }
+            (Some(Ok(reply)), _) => {
+                if let Answer::Http(reply) = reply
+                    && let Some(after) = reply.retry_after()
+                {
+                    asked.wait.push((service.url.clone(), after));
+                }
+                service::read(&service.url, reply, family, question.assume_public)
+            }
+            (Some(Err(why)), _) => Err(why.text.clone()),
+            (None, _) => Err("there is no router above ours on this line".into()),
+        };
+        asked.answers.push(Seen {
+            service: service.url.clone(),
+            means: service::means(&service.url),
+            answer: answer.clone(),
+        });
+        let who = service::place(&service.url);
+        let weak = service::means(&service.url) == Means::Http;
+        said.push(quorum::Said { who, operator: service.operator.clone(), weak, answer });
+    }
+    alive
 }
 
 fn has_answered(said: &[quorum::Said], operator: &str) -> bool {
     said.iter().any(|one| one.operator == operator && one.answer.is_ok())
 }
 
-/// How many operators of the services left have not answered yet.
-fn waiting(left: &[Service], said: &[quorum::Said]) -> usize {
-    let new = |(index, one): &(usize, &Service)| {
-        !has_answered(said, &one.operator)
-            && !left.iter().take(*index).any(|earlier| earlier.operator == one.operator)
+/// How many operators these services have.
+fn operators(services: &[&Service]) -> usize {
+    let first = |(index, one): &(usize, &&Service)| {
+        !services.iter().take(*index).any(|earlier| earlier.operator == one.operator)
     };
-    left.iter().enumerate().filter(new).count()
+    services.iter().enumerate().filter(first).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::{DnsTransport, HttpReply, NetError};
+    use crate::world::{DnsTransport, HttpReply, HttpRequest, NetError};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -247,7 +342,14 @@ mod tests {
     }
 
     fn lookup(services: Vec<Service>) -> Lookup {
-        Lookup { services, agree: 2, interval: 300 * SECOND, ca_file: None, allow_http: false }
+        Lookup {
+            services,
+            agree: 2,
+            interval: 300 * SECOND,
+            ca_file: None,
+            allow_http: false,
+            gateway_map: false,
+        }
     }
 
     fn urls(services: &[Service]) -> Vec<&str> {
@@ -263,13 +365,16 @@ mod tests {
             operators.dedup();
             assert!(operators.len() >= 5, "{family}: {operators:?}");
             for one in &services {
-                assert!(one.url.starts_with("https://"), "{}", one.url);
+                let how = service::how(&one.url).unwrap();
+                assert!(one.url.starts_with("https://") || how != service::How::Http);
+                assert!(how.tells(family), "{}", one.url);
                 assert!(one.families.contains(&family));
                 assert!(one.min_interval >= 60 * SECOND);
             }
             // The first two voices, and two that answer inside China.
             assert_ne!(services[0].operator, services[1].operator);
-            let china = ["ipw.cn", "ipip.net", "neu6.edu.cn", "Oray"];
+            assert!(services[..2].iter().all(|one| one.url.starts_with("https://")));
+            let china = ["ipw.cn", "ipip.net", "neu6.edu.cn", "Oray", "Xiaomi", "Bilibili"];
             let chinese = services.iter().filter(|one| china.contains(&one.operator.as_str()));
             assert!(chinese.count() >= 2, "{family}");
         }
@@ -394,6 +499,8 @@ mod tests {
             ca_file: Some("/etc/lab.pem"),
             allow_http: false,
             agree,
+            all: false,
+            router: None,
             assume_public: &lab,
         };
         let mut net = Fake { answers, via: Vec::new() };
@@ -422,7 +529,7 @@ mod tests {
         let want = Via {
             device: Some("pppoe-wan".into()),
             family: Some(Family::Ipv4),
-            deadline: 8 * SECOND,
+            deadline: 4 * SECOND,
             max_body: 4096,
             ca_file: Some("/etc/lab.pem".into()),
             allow_http: false,
@@ -442,7 +549,7 @@ mod tests {
             2,
         );
         assert_eq!(asked.verdict, ip("203.0.113.9"));
-        assert_eq!(noted.len(), 3);
+        assert_eq!(noted.len(), 4, "one more than must agree");
         let (asked, ..) = asking(
             vec![("https://a", says("203.0.113.9")), ("https://b", says("203.0.113.77"))],
             2,
@@ -466,7 +573,8 @@ mod tests {
         );
         assert_eq!(asked.verdict, ip("203.0.113.9"));
         assert_eq!(noted.len(), 4);
-        assert!(asked.answers[2].1.as_ref().is_err_and(|why| why.contains("Private-Use")));
+        let said = |index: usize| &asked.answers[index].answer;
+        assert!(said(2).as_ref().is_err_and(|why| why.contains("Private-Use")));
         let (asked, noted, _) = asking(
             vec![
                 ("https://a", fails(NetErrorKind::Deadline, "no answer within 8 s")),
@@ -488,15 +596,13 @@ mod tests {
     #[test]
     fn a_dead_line_is_not_asked_for_ever() {
         let dead = || fails(NetErrorKind::Resolve, "no answer from 192.0.2.53");
-        let busy = Ok(HttpReply { status: 503, ..HttpReply::default() });
         let good = || says("203.0.113.9");
         let urls = ["https://a", "https://b", "https://c", "https://d", "https://e", "https://f"];
-        let line = [dead(), dead(), dead(), dead(), good(), good()];
+        let line = [dead(), dead(), dead(), dead(), dead(), good()];
         let (asked, noted, _) = asking(urls.into_iter().zip(line).collect(), 2);
-        assert_eq!(noted.len(), 4);
+        assert_eq!(noted.len(), 5, "two waves, no more");
         assert!(matches!(asked.verdict, Known::Unknown(_)));
-        // One that replied, whatever it said, shows that the line works.
-        let line = [dead(), busy, dead(), dead(), good(), good()];
+        let line = [dead(), dead(), dead(), good(), good(), good()];
         let (asked, ..) = asking(urls.into_iter().zip(line).collect(), 2);
         assert_eq!(asked.verdict, ip("203.0.113.9"));
     }

@@ -28,6 +28,19 @@ pub struct Config {
     pub names: Vec<Name>,
     /// In the file's order.
     pub hooks: Vec<Hook>,
+    /// Findings of the report that are silent for a while.
+    pub accepts: Vec<Accept>,
+}
+
+/// `config accept`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accept {
+    /// Of the check: `rule.dmz`.
+    pub id: String,
+    /// The finding's subject; `*`: any.
+    pub subject: String,
+    /// The last day, `2027-06-30`.
+    pub until: String,
 }
 
 impl Config {
@@ -49,6 +62,9 @@ pub struct Lookup {
     pub ca_file: Option<String>,
     /// http:// services are accepted.
     pub allow_http: bool,
+    /// The router above ours may be asked for a PCP mapping, taken back at once, to learn about
+    /// the line.
+    pub gateway_map: bool,
 }
 
 /// One service that tells the caller's address.

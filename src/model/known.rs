@@ -19,6 +19,27 @@ impl<T> Known<T> {
         }
     }
 
+    pub fn as_known(&self) -> Known<&T> {
+        match self {
+            Known::Known(value) => Known::Known(value),
+            Known::Unknown(why) => Known::Unknown(why.clone()),
+        }
+    }
+
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Known<U> {
+        match self {
+            Known::Known(value) => Known::Known(change(value)),
+            Known::Unknown(why) => Known::Unknown(why),
+        }
+    }
+
+    pub fn and_then<U>(self, next: impl FnOnce(T) -> Known<U>) -> Known<U> {
+        match self {
+            Known::Known(value) => next(value),
+            Known::Unknown(why) => Known::Unknown(why),
+        }
+    }
+
     pub fn unknown(why: impl fmt::Display) -> Self {
         Known::Unknown(why.to_string())
     }

@@ -24,17 +24,6 @@ pub enum Means {
 impl Means {
     pub const ALL: [Means; 5] =
         [Means::Https, Means::Http, Means::Dns, Means::Stun, Means::Gateway];
-
-    /// By what means a service is asked that is written so in the config.
-    pub fn of(service: &str) -> Means {
-        match service.split(':').next() {
-            Some("http") => Means::Http,
-            Some("dns") => Means::Dns,
-            Some("stun") => Means::Stun,
-            Some("gateway") => Means::Gateway,
-            _ => Means::Https,
-        }
-    }
 }
 
 impl fmt::Display for Means {

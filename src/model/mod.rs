@@ -3,6 +3,8 @@
 pub mod account;
 pub mod address;
 pub mod config;
+pub mod finding;
+pub mod forward;
 pub mod hook;
 pub mod known;
 pub mod lan;
@@ -12,6 +14,7 @@ pub mod name;
 pub mod outcome;
 pub mod ruleset;
 pub mod secret;
+pub mod snapshot;
 pub mod utc;
 pub mod wan;
 pub mod words;

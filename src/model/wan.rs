@@ -47,6 +47,17 @@ pub struct Link {
     pub addresses: Vec<Address>,
 }
 
+/// The way the kernel would send a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Index of the link.
+    pub device: u32,
+    /// The router it goes to first; `None`: the destination is on the link (PPP, tunnels).
+    pub gateway: Option<IpAddr>,
+    /// The own address it would be sent from.
+    pub source: Option<IpAddr>,
+}
+
 /// How we know that a device is the WAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Because {
@@ -70,15 +81,6 @@ pub struct Wan {
     pub addresses: Vec<Address>,
     /// What else tells which kind of line it is.
     pub access: Access,
-}
-
-/// One answer of the kernel's route lookup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Index of the link that the packet would leave by.
-    pub link: u32,
-    /// The next router; `None`: straight onto the link (PPP, tunnels).
-    pub gateway: Option<IpAddr>,
 }
 
 /// All that one look showed. What it does not hold was not asked for.

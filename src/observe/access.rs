@@ -5,10 +5,10 @@ use crate::model::address;
 use crate::model::known::Known;
 use crate::model::line::{Access, MapRule, Way};
 use crate::model::name::Family;
-use crate::model::wan::{Because, Link, Wan};
+use crate::model::wan::{Because, Link, Route, Wan};
 use crate::parse::map_rules;
 use crate::parse::netifd::{self, Interface};
-use crate::world::Sys;
+use crate::world::{RouteQuery, Sys};
 use log::debug;
 use std::net::IpAddr;
 
@@ -76,15 +76,23 @@ pub fn by_kernel(sys: &mut dyn Sys, wan: &mut Wan, links: &[Link], link: &Link) 
         _ => wan.access.map = None,
     }
     if wan.access.gateway.is_none() {
-        let route = sys.route(wan.family, None, Some(link.index)).ok().flatten();
-        wan.access.gateway = route.and_then(|route| route.gateway);
+        wan.access.gateway =
+            way_out(sys, wan.family, None, Some(link.index)).and_then(|it| it.gateway);
     }
-    let egress = sys.route(wan.family, None, None).ok().flatten();
-    wan.access.egress = egress.and_then(|route| other(route.link));
+    wan.access.egress = way_out(sys, wan.family, None, None).and_then(|it| other(it.device));
     if let Some(own) = wan.addresses.iter().map(|address| address.ip).find(can_be_a_source) {
-        let back = sys.route(wan.family, Some(own), None).ok().flatten();
-        wan.access.astray = back.and_then(|route| other(route.link));
+        let back = way_out(sys, wan.family, Some(own), None);
+        wan.access.astray = back.and_then(|it| other(it.device));
     }
+}
+
+fn way_out(
+    sys: &mut dyn Sys,
+    family: Family,
+    source: Option<IpAddr>,
+    device: Option<u32>,
+) -> Option<Route> {
+    sys.route(&RouteQuery { family, to: None, device, source, mark: 0 }).ok().flatten()
 }
 
 fn can_be_a_source(ip: &IpAddr) -> bool {

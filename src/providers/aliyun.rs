@@ -42,6 +42,7 @@ static SERVICE: Service = Service {
         check: "options access_key_id and access_key_secret",
         rights: ["may read DNS (AliyunDNSReadOnlyAccess)", "may change DNS (AliyunDNSFullAccess)"],
         place: "option zone",
+        // Its limits are per second.
         unsaid: Duration::from_secs(60),
         said,
     },

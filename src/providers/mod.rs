@@ -166,7 +166,7 @@ pub fn all() -> &'static [Provider] {
         let own = |id: &str| ALL.iter().any(|provider| provider.id == id);
         let mut every = ALL.to_vec();
         every.extend(services::providers().filter(|provider| !own(provider.id)));
-        every.sort_by_key(|provider| provider.id);
+        every.sort_unstable_by_key(|provider| provider.id);
         every
     })
 }

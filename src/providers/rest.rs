@@ -448,8 +448,11 @@ pub fn json(body: &[u8]) -> Option<Value> {
 
 /// An object with these fields. (`json!` writes each field's code out where it stands.)
 pub fn object(fields: &mut [(&str, Value)]) -> Value {
-    let fields = fields.iter_mut().map(|(name, value)| (name.to_string(), value.take()));
-    Value::Object(fields.collect())
+    let mut object = serde_json::Map::new();
+    for (name, value) in fields {
+        object.insert(name.to_string(), value.take());
+    }
+    Value::Object(object)
 }
 
 /// A number, also one in quotes.

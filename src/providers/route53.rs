@@ -64,6 +64,7 @@ static SERVICE: Service = Service {
             "may ListResourceRecordSets and ChangeResourceRecordSets",
         ],
         place: "options zone and zone_id",
+        // Its limits are per second; another change being carried out takes about as long.
         unsaid: Duration::from_secs(60),
         said,
     },

@@ -39,7 +39,8 @@ static SERVICE: Service = Service {
         check: "options secret_id and secret_key",
         rights: ["may read DNSPod (QcloudDNSPodFullAccess)", "may change DNSPod"],
         place: "option zone",
-        unsaid: Duration::from_secs(300),
+        // Its limits are per second.
+        unsaid: Duration::from_secs(60),
         said,
     },
     naming: Naming::Relative("@"),

@@ -254,7 +254,9 @@ fn find(service: &Service, talk: &mut Talk<'_>) -> Result<Vec<Zone>, Outcome> {
         }
     }
     // One name can be there twice, being moved: the active one holds the records that count.
-    zones.sort_by_key(|zone| (Reverse(zone.name.as_ref().map_or(0, String::len)), zone.idle));
+    zones.sort_unstable_by_key(|zone| {
+        (Reverse(zone.name.as_ref().map_or(0, String::len)), zone.idle)
+    });
     Ok(zones)
 }
 

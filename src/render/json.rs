@@ -38,7 +38,11 @@ pub fn status(agent: &Agent, now: Moment) -> String {
             }
             if let Some(calls) = calls {
                 put("failures", calls.failures.into());
-                let next = calls.not_before.max(calls.backoff_until);
+                let waits = known.is_some_and(|known| !known.trouble.is_empty());
+                let next = match agent.next_call(&name.account) {
+                    Some(next) if waits => next,
+                    _ => calls.not_before.max(calls.backoff_until),
+                };
                 if next > now {
                     put("next_try_in_seconds", (next - now).as_secs().into());
                 }

@@ -165,7 +165,10 @@ pub fn status(agent: &Agent, now: Moment) -> String {
             };
             push(&mut out, &record, &text);
             let calls = agent.journal.calls.get(&name.account);
-            let next = calls.map(|calls| calls.not_before.max(calls.backoff_until));
+            let next = match known {
+                Some(known) if !known.trouble.is_empty() => agent.next_call(&name.account),
+                _ => calls.map(|calls| calls.not_before.max(calls.backoff_until)),
+            };
             if let Some(next) = next.filter(|next| *next > now) {
                 push(&mut out, "    ", &format!("next try in {}", span(next - now)));
             }

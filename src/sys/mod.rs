@@ -1,10 +1,13 @@
-//! The only place that touches the world: netlink, ubus, signals, sockets, TLS, files, clocks.
+//! The only place that touches the world: netlink, ubus, signals, sockets, TLS, files, programs,
+//! clocks.
 //! It looks and it does; what that means is decided elsewhere.
 
 pub mod clock;
 pub mod dns;
 pub mod events;
+pub mod exec;
 pub mod files;
+pub mod hops;
 pub mod http;
 pub mod log;
 pub mod netlink;

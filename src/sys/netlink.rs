@@ -10,6 +10,7 @@ use crate::model::lan::Mac;
 use crate::model::name::Family;
 use crate::model::wan::{Address, Link, Route};
 use crate::wire::rtnetlink::{self, Message};
+use crate::world::RouteQuery;
 use log::debug;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -30,8 +31,8 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// The kernel makes dump datagrams no larger than the reader's buffer, within 8 to 32 KiB.
 const BUFFER: usize = 16 * 1024;
 
-/// Addresses in public unicast space that nobody needs to own: only a route is looked up, no
-/// packet is sent.
+/// Addresses in public unicast space. For a route no packet is sent there; for hops the few whose
+/// TTL would let them arrive are what a resolver's address sees all day.
 const SOMEWHERE: [&str; 2] = ["1.0.0.1", "2606:4700:4700::1001"];
 
 /// All links with their addresses, as they are now.
@@ -60,24 +61,22 @@ pub fn links() -> Result<Vec<Link>, String> {
     Ok(links)
 }
 
-/// The way by which the kernel would send a packet of ours to the Internet; `None` where it has
-/// no route. See [`rtnetlink::lookup_route`].
-pub fn route(
-    family: Family,
-    from: Option<IpAddr>,
-    link: Option<u32>,
-) -> Result<Option<Route>, String> {
-    let to: IpAddr = SOMEWHERE[usize::from(family == Family::Ipv6)]
-        .parse()
-        .map_err(|_| "no address to look up".to_string())?;
+/// The way of a packet like that; `None` where the kernel has none.
+pub fn route(query: &RouteQuery) -> Result<Option<Route>, String> {
+    let to = match query.to {
+        Some(to) => to,
+        None => somewhere(query.family).ok_or("no address to look up")?,
+    };
     let mut route = None;
-    let answer = ask(&rtnetlink::lookup_route(to, from, link, 1), false, &mut |message| {
-        route = rtnetlink::route(message);
-    });
-    match answer {
+    let device = query.device.unwrap_or(0);
+    let request = rtnetlink::lookup_route(to, device, query.source, query.mark, 1);
+    match ask(&request, false, &mut |message| route = rtnetlink::route(message)) {
         Ok(()) => Ok(route),
-        // Each a way of the kernel to say: no route. EACCES is RTN_PROHIBIT, EINVAL a blackhole.
+        // Each a way of the kernel to say: no route. EACCES is RTN_PROHIBIT, EINVAL a blackhole,
+        // or an address to send from that is not ours any more.
         Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL) => Ok(None),
+        // The link is down or gone.
+        Err(Errno::ENODEV | Errno::ENETDOWN) => Ok(None),
         // No IPv6 in this kernel.
         Err(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => Ok(None),
         Err(errno) => Err(format!("the kernel's route lookup failed: {}", errno.desc())),
@@ -90,6 +89,11 @@ pub fn neighbours() -> Result<Vec<(u32, Mac, Ipv6Addr)>, String> {
         found.extend(rtnetlink::neighbour(message));
     };
     dump("neighbours", &rtnetlink::dump_neighbours(1), read)
+}
+
+/// Some address on the Internet.
+pub fn somewhere(family: Family) -> Option<IpAddr> {
+    SOMEWHERE.iter().filter_map(|ip| ip.parse().ok()).find(|ip| Family::of(*ip) == family)
 }
 
 fn addresses(family: Family) -> Result<Vec<(u32, Address)>, String> {

@@ -1,11 +1,13 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
 use super::netlink::{self, Bell};
-use super::{World, clock, events, signals};
+use super::{World, clock, events, exec, hops, signals};
+use crate::model::known::Known;
 use crate::model::lan::Mac;
+use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::wan::{Link, Route};
-use crate::world::{Event, Sys};
+use crate::world::{Event, Ran, RouteQuery, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv6Addr};
@@ -24,18 +26,30 @@ impl World {
     }
 }
 
+impl World {
+    /// stdout is a terminal whose owner did not opt out (<https://no-color.org>).
+    pub fn colour(&self) -> bool {
+        std::io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+}
+
 impl Sys for World {
     fn links(&mut self) -> Result<Vec<Link>, String> {
         netlink::links()
     }
 
-    fn route(
-        &mut self,
-        family: Family,
-        from: Option<IpAddr>,
-        link: Option<u32>,
-    ) -> Result<Option<Route>, String> {
-        netlink::route(family, from, link)
+    fn route_device(&mut self, family: Family) -> Result<Option<u32>, String> {
+        let query = RouteQuery { family, to: None, device: None, source: None, mark: 0 };
+        Ok(netlink::route(&query)?.map(|route| route.device))
+    }
+
+    fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
+        netlink::route(query)
+    }
+
+    fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
+        hops::hops(device, source, most).into()
     }
 
     fn netifd(&mut self) -> Option<Result<Value, String>> {
@@ -52,6 +66,10 @@ impl Sys for World {
 
     fn file_mode(&mut self, path: &str) -> Option<u32> {
         std::fs::metadata(path).ok().map(|meta| meta.permissions().mode() & 0o7777)
+    }
+
+    fn run(&mut self, argv: &[&str]) -> Result<Ran, String> {
+        exec::run(argv)
     }
 
     fn progress(&mut self, what: &str) {

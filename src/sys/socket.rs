@@ -143,7 +143,8 @@ fn unbound(errno: Errno, device: &str) -> NetError {
     error(NetErrorKind::Connect, format!("could not bind to device {device}: {why}"))
 }
 
-fn unreachable(errno: Errno, device: Option<&str>) -> NetError {
+/// What an errno of opening a socket means.
+pub fn unreachable(errno: Errno, device: Option<&str>) -> NetError {
     let why = match errno {
         Errno::ECONNREFUSED => "connection refused",
         Errno::ENETUNREACH => "no route to it",

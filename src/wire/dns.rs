@@ -34,7 +34,7 @@ pub fn question(host: &str, family: Family, id: u16) -> Option<Vec<u8>> {
 
 /// Reads an answer to `question`; `None` if it is not one: another id, another question, not DNS.
 pub fn answer(question: &[u8], reply: &[u8], family: Family) -> Option<Answer> {
-    let asked = Message::from_octets(question).ok()?;
+    let asked = Message::from_slice(question).ok()?;
     let reply = Message::from_slice(reply).ok()?;
     if !reply.is_answer(&asked) {
         return None;

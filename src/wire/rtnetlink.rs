@@ -46,6 +46,9 @@ const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_PREFSRC: u16 = 7;
+const RTA_MARK: u16 = 16;
+const RTA_VIA: u16 = 18;
 
 /// Route types that carry packets somewhere (RTN_UNICAST); blackhole and its kin do not.
 const RTN_UNICAST: u8 = 1;
@@ -84,31 +87,41 @@ pub fn dump_neighbours(seq: u32) -> Vec<u8> {
     request(RTM_GETNEIGH, NLM_F_DUMP, seq, &[AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }
 
-/// RTM_GETROUTE: which way would the kernel send a packet of ours to `to`? With `from` one that
-/// has this source, with `link` one from a socket that is bound to this link.
-pub fn lookup_route(to: IpAddr, from: Option<IpAddr>, link: Option<u32>, seq: u32) -> Vec<u8> {
-    let bits = |ip: Option<IpAddr>| ip.map_or(0, |ip| if ip.is_ipv4() { 32 } else { 128 });
+/// RTM_GETROUTE: which way would the kernel send a packet to `to`, by `device` if that is not 0,
+/// from `source`, with this mark if it is not 0?
+pub fn lookup_route(
+    to: IpAddr,
+    device: u32,
+    source: Option<IpAddr>,
+    mark: u32,
+    seq: u32,
+) -> Vec<u8> {
+    let to = octets(to);
+    let source = source.map(octets).unwrap_or_default();
     // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).
-    let mut body = vec![af(Family::of(to)), bits(Some(to)), bits(from), 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    put_ip(&mut body, RTA_DST, to);
-    if let Some(from) = from {
-        put_ip(&mut body, RTA_SRC, from);
+    let family = if to.len() == 4 { AF_INET } else { AF_INET6 };
+    let mut body = vec![family, to.len() as u8 * 8, source.len() as u8 * 8, 0];
+    body.resize(12, 0);
+    attribute(&mut body, RTA_DST, &to);
+    if !source.is_empty() {
+        attribute(&mut body, RTA_SRC, &source);
     }
-    if let Some(link) = link {
-        put(&mut body, RTA_OIF, &link.to_ne_bytes());
+    for (kind, value) in [(RTA_OIF, device), (RTA_MARK, mark)] {
+        if value != 0 {
+            attribute(&mut body, kind, &value.to_ne_bytes());
+        }
     }
     request(RTM_GETROUTE, 0, seq, &body)
 }
 
-fn put_ip(body: &mut Vec<u8>, kind: u16, ip: IpAddr) {
+fn octets(ip: IpAddr) -> Vec<u8> {
     match ip {
-        IpAddr::V4(ip) => put(body, kind, &ip.octets()),
-        IpAddr::V6(ip) => put(body, kind, &ip.octets()),
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
     }
 }
 
-/// An attribute whose value needs no padding.
-fn put(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
     body.extend_from_slice(&kind.to_ne_bytes());
     body.extend_from_slice(value);
@@ -165,21 +178,24 @@ pub fn neighbour(message: &Message<'_>) -> Option<(u32, Mac, Ipv6Addr)> {
     Some((index, mac?, to?))
 }
 
-/// The way out in a reply to [`lookup_route`]; `None` where packets go nowhere.
+/// The reply to [`lookup_route`]; `None` where packets go nowhere.
 pub fn route(message: &Message<'_>) -> Option<Route> {
+    let family = *message.payload.first()?;
     if message.kind != RTM_NEWROUTE || *message.payload.get(7)? != RTN_UNICAST {
         return None;
     }
-    let family = *message.payload.first()?;
-    let (mut link, mut gateway) = (None, None);
+    let (mut device, mut gateway, mut source) = (None, None, None);
     for (kind, value) in attributes(message.payload.get(12..)?) {
         match kind {
-            RTA_OIF => link = u32_at(value, 0),
+            RTA_OIF => device = u32_at(value, 0),
             RTA_GATEWAY => gateway = ip(family, value),
+            RTA_PREFSRC => source = ip(family, value),
+            // struct rtvia: an IPv6 router for IPv4 (RFC 5549).
+            RTA_VIA => gateway = ip(u16_at(value, 0)? as u8, value.get(2..)?),
             _ => {}
         }
     }
-    Some(Route { link: link?, gateway })
+    Some(Route { device: device?, gateway, source })
 }
 
 /// The errno of a NLMSG_ERROR message; 0 is an acknowledgement.
@@ -365,16 +381,52 @@ mod tests {
     }
 
     #[test]
+    fn a_way_out_with_its_router() {
+        let to: IpAddr = "1.0.0.1".parse().unwrap();
+        let own: IpAddr = "203.0.113.9".parse().unwrap();
+        let bytes = lookup_route(to, 7, Some(own), 0x100, 4);
+        let asked = messages(&bytes).next().unwrap();
+        assert_eq!((asked.kind, asked.flags, asked.seq), (RTM_GETROUTE, 1, 4));
+        assert_eq!(asked.payload[..4], [AF_INET, 32, 32, 0]);
+        let got: Vec<_> = attributes(&asked.payload[12..]).collect();
+        let want = [
+            (RTA_DST, vec![1, 0, 0, 1]),
+            (RTA_SRC, vec![203, 0, 113, 9]),
+            (RTA_OIF, 7u32.to_ne_bytes().to_vec()),
+            (RTA_MARK, 0x100u32.to_ne_bytes().to_vec()),
+        ];
+        assert!(got.iter().zip(&want).all(|(a, b)| a.0 == b.0 && a.1 == b.1), "{got:?}");
+        assert_eq!(got.len(), want.len());
+        // The kernel's answer, and one with an IPv6 router for IPv4.
+        for (router, gateway) in [
+            (attribute(RTA_GATEWAY, &[203, 0, 113, 1]), "203.0.113.1"),
+            (
+                attribute(
+                    RTA_VIA,
+                    &[&10u16.to_ne_bytes()[..], &[0xfe, 0x80], &[0; 13], &[1]].concat(),
+                ),
+                "fe80::1",
+            ),
+        ] {
+            let mut body = vec![AF_INET, 32, 0, 0, 254, 0, 0, RTN_UNICAST, 0, 2, 0, 0];
+            body.extend(attribute(RTA_DST, &[1, 0, 0, 1]));
+            body.extend(router);
+            body.extend(attribute(RTA_OIF, &7u32.to_ne_bytes()));
+            body.extend(attribute(RTA_PREFSRC, &[203, 0, 113, 9]));
+            let bytes = request(RTM_NEWROUTE, 0, 4, &body);
+            let gateway = gateway.parse().ok();
+            let want = Route { device: 7, gateway, source: Some(own) };
+            assert_eq!(route(&messages(&bytes).next().unwrap()), Some(want));
+        }
+    }
+
+    #[test]
     fn a_blackhole_is_no_way_out() {
         let mut body = vec![AF_INET, 32, 0, 0, 254, 0, 0, RTN_UNICAST, 0, 0, 0, 0];
         body.extend(attribute(RTA_OIF, &3u32.to_ne_bytes()));
         let bytes = request(RTM_NEWROUTE, 0, 1, &body);
-        let way = |gateway| Some(Route { link: 3, gateway });
-        assert_eq!(route(&messages(&bytes).next().unwrap()), way(None));
-        body.extend(attribute(RTA_GATEWAY, &[192, 0, 2, 1]));
-        let bytes = request(RTM_NEWROUTE, 0, 1, &body);
-        let gateway = Some("192.0.2.1".parse().unwrap());
-        assert_eq!(route(&messages(&bytes).next().unwrap()), way(gateway));
+        let want = Route { device: 3, gateway: None, source: None };
+        assert_eq!(route(&messages(&bytes).next().unwrap()), Some(want));
         body[7] = 6;
         let bytes = request(RTM_NEWROUTE, 0, 1, &body);
         assert_eq!(route(&messages(&bytes).next().unwrap()), None);

@@ -220,7 +220,9 @@ impl Request<'_> {
             return Err(NO_REPLY);
         }
         // Errors and answers to an UPDATE may come without the question.
-        if message.header_counts().qdcount() > 0 && message.question() != sent.question() {
+        if message.header_counts().qdcount() > 0
+            && message.for_slice().question() != sent.question()
+        {
             return Err(NO_REPLY);
         }
         let fault = last_tsig(&message).and_then(|(tsig, _)| fault(&tsig));
@@ -290,12 +292,12 @@ impl Request<'_> {
 /// What a message of ours asks for, in words, one line for each record.
 pub fn describe(message: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
-    let Ok(message) = Message::from_octets(message) else { return lines };
+    let Ok(message) = Message::from_slice(message) else { return lines };
     for asked in message.question().flatten() {
-        lines.push(format!("ask {} {}", asked.qname(), asked.qtype()));
+        lines.push(format!("ask {} {}", asked.qname(), word(asked.qtype())));
     }
     for record in message.authority().into_iter().flatten().flatten() {
-        let (owner, rtype) = (record.owner(), record.rtype());
+        let (owner, rtype) = (record.owner(), word(record.rtype()));
         if record.class() == Class::ANY {
             lines.push(format!("delete {owner} {rtype}, all of them"));
             continue;
@@ -315,6 +317,16 @@ pub fn describe(message: &[u8]) -> Vec<String> {
     lines
 }
 
+/// The types that our own messages are about. (Their names in `domain` are all there are, 1 KB.)
+fn word(rtype: Rtype) -> &'static str {
+    match rtype {
+        Rtype::A => "A",
+        Rtype::AAAA => "AAAA",
+        Rtype::SOA => "SOA",
+        _ => "records",
+    }
+}
+
 impl Reply {
     /// The server says there is no such name.
     pub fn no_such_name(&self) -> bool {
@@ -326,7 +338,7 @@ impl Reply {
     pub fn addresses(&self, fqdn: &str, family: Family) -> Option<(Vec<IpAddr>, u32)> {
         let owner: Name<Vec<u8>> = Name::from_str(fqdn).ok()?;
         let (mut found, mut ttl) = (Vec::new(), u32::MAX);
-        for record in self.message.answer().ok()? {
+        for record in self.message.for_slice().answer().ok()? {
             let record = record.ok()?;
             if record.class() != Class::IN
                 || record.rtype() != rtype(family)
@@ -349,7 +361,7 @@ type TsigOf<'a> = Tsig<&'a [u8], ParsedName<&'a [u8]>>;
 
 /// The TSIG record, if it is the last one, and where it starts.
 fn last_tsig(message: &Message<Vec<u8>>) -> Option<(TsigOf<'_>, usize)> {
-    let mut section = Message::from_slice(message.as_slice()).ok()?.additional().ok()?;
+    let mut section = message.for_slice().additional().ok()?;
     loop {
         let start = section.pos();
         let record = section.next()?.ok()?;

@@ -5,6 +5,7 @@ part is played by ubusd.py."""
 import ipaddress
 import socket
 import struct
+import time
 
 from house import BIND, BIND6, NAME, ZONE, Failed, section, wait_for
 from ubusd import ODHCPD, Ubusd
@@ -287,3 +288,19 @@ def test_a_over_ipv6(house):
     house.follows(A=A)
     if {f"[{update.to}]" for update in house.updates()} != {BIND6}:
         raise Failed(f"{house.updates()}")
+
+
+def test_lan_hosts_are_quiet(house):
+    """Lifetimes are waited for, not polled; what must be found is looked for every 5 minutes."""
+    lan = Lan(house)
+    house.add(f"{A}/24")
+    house.add(f"{V6A}/64", preferred=600, valid=1200)
+    lan.prefix(OLD, preferred=600, valid=1200)
+    host = [lan.mac(), "::10"]
+    daemon = house.daemon(house.config(families=("ipv6",), host=host, lan="lan0"))
+    house.follows(AAAA=hosts(OLD, "::10", eui64(lan.mac())))
+    time.sleep(1)
+    before = daemon.wakeups()
+    time.sleep(4)
+    if daemon.wakeups() != before:
+        raise Failed(f"{daemon.wakeups() - before} wake-ups in 4 s")

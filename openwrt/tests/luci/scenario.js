@@ -1,0 +1,116 @@
+'use strict';
+/* What the tests do with a page: ?do=NAME. The outcome goes into #outcome, for who reads the DOM. */
+(async () => {
+	const wait = ms => new Promise(done => setTimeout(done, ms));
+	const find = selector => {
+		const found = document.querySelector(selector);
+		if (!found)
+			throw new Error(`there is no ${selector}`);
+		return found;
+	};
+	const enter = (selector, value) => {
+		const field = find(selector);
+		field.value = value;
+		field.dispatchEvent(new Event('change', { bubbles: true }));
+		field.dispatchEvent(new FocusEvent('blur'));
+	};
+	const click = selector => find(selector).click();
+	const until = async (what, there) => {
+		for (let i = 0; i < 200; i++) {
+			if (there())
+				return;
+			await wait(20);
+		}
+		throw new Error(`waited in vain: ${what}; ${find('#notices').innerText}`);
+	};
+	const text = () => document.getElementById('view').innerText;
+	const card = (section, option) => `[data-section="${section}"] [data-option="${option}"]`;
+
+	const scenarios = {
+		/* Nothing is wider than the screen, and nothing that can be pressed has no name. */
+		async look() {
+			const wide = [...document.querySelectorAll('main *')].filter(node =>
+				node.getBoundingClientRect().right > document.documentElement.clientWidth + 1);
+			if (wide.length)
+				throw new Error(`too wide: ${wide[0].outerHTML.slice(0, 200)}`);
+			for (const field of document.querySelectorAll('input, select, textarea'))
+				if (!field.getAttribute('aria-label') && !field.closest('label'))
+					throw new Error(`has no label: ${field.outerHTML}`);
+			return text();
+		},
+		async check() {
+			click('.cbi-button-neutral');
+			await until('a notice', () => document.querySelector('#notices .alert-message'));
+			return find('#notices').innerText;
+		},
+		async update() {
+			click('.cbi-button-action');
+			await until('a notice', () => document.querySelector('#notices .alert-message'));
+			return find('#notices').innerText;
+		},
+		/* A new account and a new name, with the secret typed in. */
+		async add() {
+			const add = (index, name) => {
+				const box = document.querySelectorAll('.cbi-section-create')[index];
+				box.querySelector('input').value = name;
+				box.querySelector('button').click();
+			};
+			add(0, 'duck');
+			await until('the card', () => document.querySelector('[data-section=duck]'));
+			enter(card('duck', 'provider'), 'duckdns');
+			enter(card('duck', 'token'), 'n3w-s3cret');
+			add(1, 'door');
+			await until('the card', () => document.querySelector('[data-section=door]'));
+			enter(card('door', 'account'), 'duck');
+			enter(card('door', 'fqdn'), 'door.duckdns.org');
+			enter(card('door', 'shared_line'), 'wan');
+			click('#apply');
+			await until('applied', () => document.body.dataset.applied);
+			return find(card('duck', 'token')).placeholder + ' ' + find(card('duck', 'token')).value;
+		},
+		/* A field left empty is not saved. */
+		async empty() {
+			enter(card('home', 'fqdn'), '');
+			click('#apply');
+			await until('a notice', () => document.querySelector('#notices .alert-message'));
+			if (document.body.dataset.applied)
+				throw new Error('it was applied');
+			return text();
+		},
+		/* What only reachd can know is wrong: saved, told beside the field, not applied. */
+		async wrong() {
+			enter(card('home', 'fqdn'), 'elsewhere.example.com');
+			click('#apply');
+			await until('a notice', () => document.querySelector('#notices .alert-message'));
+			if (document.body.dataset.applied)
+				throw new Error('it was applied');
+			return find('[data-section=home]').innerText;
+		},
+		/* The secret of one service is not handed to another. */
+		async move() {
+			enter(card('lab', 'provider'), 'hetzner');
+			await until('the fields', () => document.querySelector(card('lab', 'token')));
+			if (find(card('lab', 'token')).placeholder.includes('set;'))
+				throw new Error('the old secret counts as set');
+			enter(card('lab', 'token'), 'n3w-s3cret');
+			click('#apply');
+			await until('saved', () => document.body.dataset.changes);
+			return text();
+		},
+		async remove() {
+			click('[data-section=home] .cbi-button-remove');
+			click('#apply');
+			await until('saved', () => document.body.dataset.changes);
+			return text();
+		},
+	};
+	const outcome = document.getElementById('outcome');
+	try {
+		await window.started;
+		await wait(100);
+		const name = new URLSearchParams(location.search).get('do') ?? 'look';
+		outcome.textContent = `ok ${await scenarios[name]()}`;
+	} catch (error) {
+		outcome.textContent = `failed ${error.message}`;
+	}
+})();

@@ -1,0 +1,250 @@
+//! One look for a report: files and a few programs, read and put into a [`Snapshot`], each part
+//! known or with the reason why not. The same from a folder that stands for a router
+//! (`--root DIR`, laid out like one; outputs of programs under `DIR/cmd/`). Judges nothing.
+
+use crate::model::forward::Proto;
+use crate::model::known::Known;
+use crate::model::snapshot::{Firewall, Network, Snapshot};
+use crate::parse::uci::{self, Package};
+use crate::parse::{firewall, networks, services, sockets, tables};
+use crate::world::Sys;
+use serde_json::Value;
+
+/// Files of a router that a report reads, without the first slash.
+pub const FILES: &[&str] = &[
+    FIREWALL,
+    NETWORK,
+    DHCP,
+    DROPBEAR,
+    UPNPD,
+    STATE,
+    ARP,
+    CONNTRACK,
+    FORWARDING,
+    HOSTNAME,
+    "proc/net/tcp",
+    "proc/net/tcp6",
+    "proc/net/udp",
+    "proc/net/udp6",
+    LEASES,
+    "var/run/miniupnpd.leases",
+];
+
+const FIREWALL: &str = "etc/config/firewall";
+const NETWORK: &str = "etc/config/network";
+const DHCP: &str = "etc/config/dhcp";
+const DROPBEAR: &str = "etc/config/dropbear";
+const UPNPD: &str = "etc/config/upnpd";
+const STATE: &str = "var/run/fw4.state";
+const ARP: &str = "proc/net/arp";
+const CONNTRACK: &str = "proc/net/nf_conntrack";
+const FORWARDING: &str = "proc/sys/net/ipv4/ip_forward";
+const LEASES: &str = "tmp/dhcp.leases";
+const HOSTNAME: &str = "proc/sys/kernel/hostname";
+
+/// Where a folder lists the files that its router did not have.
+pub const MISSING: &str = "cmd/missing.txt";
+
+/// A program whose output is read: its file under `cmd/`, its argv, and which output.
+pub struct Program {
+    pub file: &'static str,
+    pub argv: &'static [&'static str],
+    pub stderr: bool,
+}
+
+pub const DUMP: Program = Program {
+    file: "ubus-network.interface-dump.json",
+    argv: &["ubus", "call", "network.interface", "dump"],
+    stderr: false,
+};
+pub const SERVICES: Program = Program {
+    file: "ubus-service-firewall.json",
+    argv: &["ubus", "call", "service", "get_data", r#"{"type":"firewall"}"#],
+    stderr: false,
+};
+pub const RULESET: Program = Program {
+    file: "nft-j-list-ruleset.json",
+    argv: &["nft", "-j", "list", "ruleset"],
+    stderr: false,
+};
+pub const FW4: Program =
+    Program { file: "fw4-print.stderr.txt", argv: &["fw4", "print"], stderr: true };
+pub const DATE: Program = Program { file: "date.txt", argv: &["date", "+%s"], stderr: false };
+
+pub const PROGRAMS: &[&Program] = &[&DUMP, &SERVICES, &RULESET, &FW4, &DATE];
+
+/// Where to look: this machine, or a folder.
+pub struct Place<'s> {
+    pub sys: &'s mut dyn Sys,
+    pub root: Option<&'s str>,
+}
+
+impl Place<'_> {
+    /// A file's bytes; `Known(None)`: there is none.
+    pub fn file(&mut self, path: &str) -> Known<Option<Vec<u8>>> {
+        let path = format!("{}/{path}", self.root.unwrap_or_default());
+        self.sys.read_file(&path).into()
+    }
+
+    /// A file that must be there to tell anything.
+    fn text(&mut self, path: &str) -> Known<String> {
+        match self.file(path) {
+            Known::Known(Some(bytes)) => Known::Known(String::from_utf8_lossy(&bytes).into_owned()),
+            Known::Known(None) => Known::Unknown(format!("there is no /{path}")),
+            Known::Unknown(why) => Known::Unknown(why),
+        }
+    }
+
+    /// The folder tells that the router had no such file.
+    fn was_missing(&mut self, path: &str) -> bool {
+        let list = self.file(MISSING);
+        let list = list.known().and_then(Option::as_ref);
+        list.is_some_and(|list| String::from_utf8_lossy(list).lines().any(|line| line == path))
+    }
+
+    /// What a program printed.
+    pub fn program(&mut self, program: &Program) -> Known<Vec<u8>> {
+        if self.root.is_some() {
+            let path = format!("cmd/{}", program.file);
+            return match self.file(&path) {
+                Known::Known(Some(bytes)) => Known::Known(bytes),
+                Known::Known(None) => Known::Unknown(format!("the folder has no {path}")),
+                Known::Unknown(why) => Known::Unknown(why),
+            };
+        }
+        match self.sys.run(program.argv) {
+            Ok(ran) if program.stderr => Known::Known(ran.stderr),
+            Ok(ran) if ran.fine => Known::Known(ran.stdout),
+            Ok(ran) => {
+                let said = String::from_utf8_lossy(&ran.stderr);
+                let said: String =
+                    said.lines().next().unwrap_or_default().chars().take(120).collect();
+                Known::Unknown(format!("{} failed: {said}", program.argv.join(" ")))
+            }
+            Err(why) => Known::Unknown(why),
+        }
+    }
+
+    fn json(&mut self, program: &Program) -> Known<Value> {
+        self.program(program).and_then(|bytes| json(&bytes, program.file))
+    }
+
+    fn package(&mut self, path: &str) -> Known<Option<Package>> {
+        self.file(path).and_then(|bytes| match bytes.map(|bytes| uci::parse(&bytes)) {
+            None => Known::Known(None),
+            Some(Ok(package)) => Known::Known(Some(package)),
+            Some(Err(error)) => Known::Unknown(format!("/{path}: {error}")),
+        })
+    }
+}
+
+fn json(bytes: &[u8], what: &str) -> Known<Value> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| format!("{what} is not whole JSON: {error}"))
+        .into()
+}
+
+/// Looks at everything.
+pub fn collect(place: &mut Place) -> Snapshot {
+    let dump = match place.root {
+        Some(_) => place.json(&DUMP),
+        None => match place.sys.netifd() {
+            Some(answer) => answer.into(),
+            None => Known::Unknown("there is no ubus here".into()),
+        },
+    };
+    let now = dump.as_known().and_then(|dump| networks::netifd(dump).into());
+    let loaded = loaded(place);
+    let config = place.package(NETWORK);
+    // Best of three: how it is, how it was when the firewall was loaded, what is configured.
+    let known = match (&now, &loaded, &config) {
+        (Known::Known(now), ..) => now.clone(),
+        (_, Known::Known(Some(loaded)), _) => loaded.clone(),
+        (.., Known::Known(Some(config))) => services::networks(config),
+        _ => Vec::new(),
+    };
+    let services = place.json(&SERVICES);
+    let mut rules = dump.known().map(firewall::netifd_rules).unwrap_or_default();
+    rules.extend(services.known().map(firewall::service_rules).unwrap_or_default());
+    let read = |package: Package| firewall::read(&package, &known, &rules);
+    let firewall: Known<Firewall> = place.package(FIREWALL).and_then(|package| match package {
+        Some(package) => Known::Known(read(package)),
+        None => Known::Unknown(format!("there is no /{FIREWALL}")),
+    });
+    let upnpd = place.package(UPNPD).map(|package| package.as_ref().and_then(services::upnpd));
+    let leases = match &upnpd {
+        Known::Known(Some(upnpd)) => upnpd.leases.trim_start_matches('/').to_string(),
+        _ => "var/run/miniupnpd.leases".into(),
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    // No lease file: nobody asked for a mapping.
+    let mappings =
+        place.file(&leases).map(|bytes| tables::mappings(&text(bytes.unwrap_or_default())));
+    Snapshot {
+        host: place.text(HOSTNAME).map(|name| name.trim().to_string()),
+        at: match place.root {
+            None => Known::Known(place.sys.wall_clock()),
+            Some(_) => place.program(&DATE).and_then(|bytes| {
+                text(bytes).trim().parse().map_err(|_| "date.txt is no number").into()
+            }),
+        },
+        forwarding: place.text(FORWARDING).map(|text| text.trim() != "0"),
+        firewall,
+        networks: now,
+        loaded,
+        warnings: place.program(&FW4).map(|bytes| tables::fw4_warnings(&text(bytes))),
+        live: Known::Unknown("the live ruleset is not read yet".into()),
+        upnpd,
+        mappings,
+        dhcp: place.package(DHCP).and_then(|package| match package {
+            Some(package) => Known::Known(services::dhcp(&package)),
+            None => Known::Unknown(format!("there is no /{DHCP}")),
+        }),
+        // No lease file: nobody has asked dnsmasq for an address.
+        leases: place.file(LEASES).map(|bytes| tables::leases(&text(bytes.unwrap_or_default()))),
+        neighbours: place.text(ARP).map(|text| tables::arp(&text)),
+        listeners: listeners(place),
+        flows: place.text(CONNTRACK).map(|text| tables::conntrack(&text)),
+        ssh: place
+            .package(DROPBEAR)
+            .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
+        line: Known::Unknown("the line is not judged yet".into()),
+    }
+}
+
+/// What the firewall wrote down when it was loaded.
+fn loaded(place: &mut Place) -> Known<Option<Vec<Network>>> {
+    match place.file(STATE) {
+        Known::Known(Some(bytes)) => {
+            json(&bytes, STATE).and_then(|state| Known::from(networks::fw4_state(&state))).map(Some)
+        }
+        // A folder may be incomplete; a router with fw4 is not, nor is a folder that says so.
+        Known::Known(None) if place.root.is_none() || place.was_missing(STATE) => {
+            Known::Known(None)
+        }
+        Known::Known(None) => Known::Unknown(format!("the folder has no {STATE}")),
+        Known::Unknown(why) => Known::Unknown(why),
+    }
+}
+
+fn listeners(place: &mut Place) -> Known<Vec<crate::model::snapshot::Listener>> {
+    let mut all = Vec::new();
+    let mut missing = None;
+    for (path, proto) in [
+        ("proc/net/tcp", Proto::Tcp),
+        ("proc/net/udp", Proto::Udp),
+        ("proc/net/tcp6", Proto::Tcp),
+        ("proc/net/udp6", Proto::Udp),
+    ] {
+        match place.text(path) {
+            Known::Known(text) => all.extend(sockets::listeners(&text, proto)),
+            // A kernel without IPv6 has the first two only.
+            Known::Unknown(_) if path.ends_with('6') => {}
+            Known::Unknown(why) => missing = Some(why),
+        }
+    }
+    match missing {
+        Some(why) => Known::Unknown(why),
+        None => Known::Known(all),
+    }
+}

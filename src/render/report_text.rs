@@ -1,0 +1,274 @@
+//! `reachd report` for an SSH prompt: 80 columns, one verdict for each forward first, what to do
+//! below. Names and comments come from strangers: control characters never reach the terminal.
+
+use super::text::push;
+use crate::checks::Check;
+use crate::model::address::class;
+use crate::model::finding::{Axis, Expose, Finding, Reach, Severity, Status};
+use crate::model::forward::{Forward, Origin};
+use crate::model::known::Known;
+use crate::model::utc::utc;
+use crate::report::{Report, Verdict};
+use std::fmt::Write;
+
+/// `all`: also findings that are notes only. `now`: seconds since 1970.
+pub fn text(report: &Report, now: u64, all: bool, colour: bool) -> String {
+    let mut out = String::new();
+    let at = report.snapshot.at.known().copied().unwrap_or(now);
+    let host = report.snapshot.host.known().map_or("(nameless)", String::as_str);
+    let _ = writeln!(out, "reachd report   {}   {}", plain(host), utc(at));
+    if let Some(why) = &report.no_router {
+        out.push_str("This machine is no router: there are no port forwards to judge.\n");
+        push(&mut out, "Because ", &plain(why));
+        return out;
+    }
+    wan(report, &mut out);
+    table(report, &mut out);
+    let mut notes: Vec<&str> = Vec::new();
+    let mut told: Vec<&str> = Vec::new();
+    for finding in report.open() {
+        if finding.severity == Severity::Info && !all {
+            notes.push(finding.id);
+            continue;
+        }
+        // Small ones that say the same are told together.
+        let small = |f: &&Finding| f.id == finding.id && f.severity <= Severity::Low;
+        let alike: Vec<&Finding> =
+            report.open().filter(|f| small(f) && !f.forwards.is_empty()).collect();
+        if alike.len() > 1 && small(&finding) {
+            if !told.contains(&finding.id) {
+                told.push(finding.id);
+                out.push('\n');
+                several(&alike, &mut out);
+            }
+            continue;
+        }
+        out.push('\n');
+        one(report, finding, &mut out);
+    }
+    tail(report, &notes, &mut out);
+    if colour { paint(&out) } else { out }
+}
+
+fn wan(report: &Report, out: &mut String) {
+    match &report.snapshot.networks {
+        Known::Unknown(why) => push(out, "WAN   ", &plain(&format!("could not tell: {why}"))),
+        Known::Known(networks) => {
+            let wans: Vec<_> = networks.iter().filter(|network| network.default_route).collect();
+            if wans.is_empty() {
+                push(out, "WAN   ", "there is no way to the Internet now");
+            }
+            for network in wans {
+                let mut text = network.name.clone();
+                if let Some(device) = network.device.as_ref().filter(|d| **d != network.name) {
+                    let _ = write!(text, " ({device})");
+                }
+                for (ip, _) in &network.addresses {
+                    let _ = write!(text, "  {ip} {}", class(*ip).name);
+                }
+                push(out, "WAN   ", &plain(&text));
+            }
+        }
+    }
+}
+
+fn table(report: &Report, out: &mut String) {
+    out.push('\n');
+    if report.forwards.is_empty() {
+        out.push_str("No forward lets the Internet in.\n");
+        return;
+    }
+    out.push_str(" #  EXTERNAL           TO                             REACH           EXPOSE\n");
+    for (at, (forward, verdict)) in report.forwards.iter().zip(&report.verdicts).enumerate() {
+        let from = fit(&forward.external_words(), 18);
+        let to = fit(&target(forward, verdict), 30);
+        let expose = match verdict.expose {
+            Expose::Ok => "ok",
+            Expose::Review => "review",
+            Expose::Danger => "DANGER",
+        };
+        let _ = writeln!(out, "{:>2}  {from:<18} {to:<30} {:<15} {expose}", at + 1, verdict.reach);
+    }
+}
+
+pub fn target(forward: &Forward, verdict: &Verdict) -> String {
+    match &verdict.host {
+        Some(host) => format!("{host} {}", forward.target_words()),
+        None => forward.target_words(),
+    }
+}
+
+/// At most this wide; what is too long loses its beginning, as the port stands at the end.
+fn fit(text: &str, width: usize) -> String {
+    let text = plain(text);
+    let len = text.chars().count();
+    if len <= width {
+        return text;
+    }
+    let rest: String = text.chars().skip(len - width + 2).collect();
+    format!("..{rest}")
+}
+
+fn one(report: &Report, finding: &Finding, out: &mut String) {
+    let mark = match (finding.status, finding.axis, finding.severity) {
+        (Status::Unknown, ..) => "[?]",
+        (_, Axis::Reach, Severity::High | Severity::Critical) => "[X]",
+        (_, Axis::Expose, Severity::High | Severity::Critical) => "[!]",
+        _ => "[-]",
+    };
+    let numbers: Vec<String> = finding.forwards.iter().map(|i| format!("#{}", i + 1)).collect();
+    let whom = whom(report, finding);
+    let lead = [mark, &numbers.join(",")].join(" ");
+    let head = format!("{}  {}  {whom}", finding.id, finding.severity.word());
+    push(out, &format!("{} ", lead.trim_end()), &plain(&head));
+    push(out, "    ", &plain(&finding.text));
+    if !finding.fix.is_empty() {
+        push(out, "    Next: ", &plain(&finding.fix));
+    }
+    for line in finding.snippet.lines() {
+        let _ = writeln!(out, "      | {}", plain(&line.replace('\t', "    ")));
+    }
+    for evidence in &finding.evidence {
+        let text = format!("{} ({})", evidence.summary, evidence.source);
+        push(out, "    seen: ", &plain(&text));
+    }
+}
+
+fn several(alike: &[&Finding], out: &mut String) {
+    let Some(first) = alike.first() else { return };
+    let mut numbers: Vec<usize> =
+        alike.iter().flat_map(|finding| &finding.forwards).copied().collect();
+    numbers.sort_unstable();
+    let numbers: Vec<String> = numbers.iter().map(|index| format!("#{}", index + 1)).collect();
+    let head = format!("{}  {}  {}", numbers.join(" "), first.id, first.severity.word());
+    push(out, "[-] ", &head);
+    for finding in alike {
+        let number = finding.forwards.first().map_or(0, |index| index + 1);
+        push(out, &format!("    #{number}: "), &plain(&finding.text));
+    }
+    push(out, "    Next: ", &plain(&first.fix));
+}
+
+/// What it is about, in the owner's words.
+fn whom(report: &Report, finding: &Finding) -> String {
+    let first = finding.forwards.first().and_then(|index| report.forwards.get(*index));
+    match first {
+        Some(forward) if forward.section == finding.subject => {
+            let what = if forward.origin == Origin::Upnp { "" } else { "section " };
+            let name = if forward.name == forward.section || forward.name.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", forward.name)
+            };
+            format!("{what}{}{name}", forward.section)
+        }
+        _ => finding.subject.clone(),
+    }
+}
+
+fn tail(report: &Report, notes: &[&str], out: &mut String) {
+    out.push('\n');
+    if !notes.is_empty() {
+        let mut words: Vec<String> = Vec::new();
+        let mut ids: Vec<&str> = notes.to_vec();
+        ids.dedup();
+        for id in ids {
+            let times = notes.iter().filter(|note| **note == id).count();
+            let word = if times > 1 { format!("{id} x{times}") } else { id.to_string() };
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        push(out, "Notes: ", &format!("{} (shown with -v)", words.join(", ")));
+    }
+    for finding in report.accepted() {
+        let until = finding.until.as_deref().unwrap_or_default();
+        let text = format!("{} of {}, accepted until {until}", finding.id, finding.subject);
+        push(out, "Silent: ", &plain(&text));
+    }
+    for text in &report.idle_accepts {
+        push(out, "Accept: ", &plain(text));
+    }
+    let missing = report.missing();
+    if !missing.is_empty() {
+        let words: Vec<String> =
+            missing.iter().map(|(part, why)| format!("{part} ({why})")).collect();
+        push(out, "Not read: ", &plain(&words.join("; ")));
+    }
+    let reach =
+        |test: &dyn Fn(&Reach) -> bool| report.verdicts.iter().filter(|v| test(&v.reach)).count();
+    let blocked = reach(&|reach| matches!(reach, Reach::Blocked(_) | Reach::Down | Reach::Partial));
+    let unknown = reach(&|reach| *reach == Reach::Unknown);
+    let danger = report.verdicts.iter().filter(|v| v.expose == Expose::Danger).count();
+    let text = format!(
+        "{} forwards: {blocked} blocked or partly so, {danger} in danger, {unknown} unknown. \
+         reachd explain ID tells more.",
+        report.forwards.len()
+    );
+    push(out, "", &text);
+}
+
+/// `reachd explain ID`.
+pub fn explain(check: &Check) -> String {
+    let mut out = String::new();
+    let axis = match check.axis {
+        Axis::Reach => "can they get in",
+        Axis::Expose => "should they",
+        Axis::Hygiene => "is it tidy",
+    };
+    push(&mut out, &format!("{}: ", check.id), check.title);
+    let most = format!("{}, unless weighed otherwise; it asks: {axis}?", check.severity.word());
+    push(&mut out, "  severity: ", &most);
+    push(&mut out, "  what:     ", check.what);
+    push(&mut out, "  next:     ", check.next);
+    if !check.trap.is_empty() {
+        push(&mut out, "  but:      ", check.trap);
+    }
+    push(&mut out, "  from:     ", check.source);
+    if !check.after.is_empty() {
+        let text = format!("{} on the same forward", check.after.join(", "));
+        push(&mut out, "  silent after: ", &text);
+    }
+    out
+}
+
+/// `reachd explain`: all ids.
+pub fn explain_all() -> String {
+    let mut out = String::new();
+    for check in crate::checks::ALL.iter().copied().flatten() {
+        push(&mut out, &format!("{:<22} {:<9} ", check.id, check.severity.word()), check.title);
+    }
+    out
+}
+
+/// Foreign text for a terminal: no control characters, nothing that turns the writing round.
+pub fn plain(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    };
+    text.chars().map(|c| if hidden(c) { '?' } else { c }).collect()
+}
+
+/// Colours by line: red for what is bad, yellow for what to look at.
+fn paint(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let colour = match line {
+            _ if line.starts_with("[X]") || line.starts_with("[!]") => "31",
+            _ if line.starts_with("[-]") || line.starts_with("[?]") => "33",
+            _ if line.ends_with(" DANGER") => "31",
+            _ if line.contains("  BLOCKED") || line.contains("  DOWN") => "33",
+            _ if line.starts_with(" #") || line.starts_with("reachd report") => "1",
+            _ => "",
+        };
+        match colour {
+            "" => out.push_str(line),
+            colour => {
+                let _ = write!(out, "\x1b[{colour}m{line}\x1b[0m");
+            }
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,294 @@
+//! The report: a snapshot in, forwards with two verdicts each and all findings out. Pure but for
+//! the look itself, which is `collect`'s; how it is shown is `render`'s.
+
+use crate::checks::{self, Count, Facts};
+use crate::model::address::{Prefix, is_global};
+use crate::model::config::Accept;
+use crate::model::finding::{
+    Axis, Effect, Evidence, Expose, Finding, Means, Reach, Severity, Status, Where,
+};
+use crate::model::forward::{Forward, Origin, Ports, Source, State, Target};
+use crate::model::known::Known;
+use crate::model::snapshot::{Flow, Snapshot};
+use crate::model::utc::utc;
+use std::net::IpAddr;
+
+/// What is known of one forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub reach: Reach,
+    /// Why, in one clause.
+    pub why: String,
+    pub expose: Expose,
+    pub evidence: Vec<Evidence>,
+    /// How its host is called.
+    pub host: Option<String>,
+}
+
+/// Everything that is shown.
+#[derive(Debug)]
+pub struct Report {
+    pub snapshot: Snapshot,
+    /// `None`: this machine is a router; else why we think it is not.
+    pub no_router: Option<String>,
+    pub forwards: Vec<Forward>,
+    /// One for each forward.
+    pub verdicts: Vec<Verdict>,
+    /// Worst first.
+    pub findings: Vec<Finding>,
+    pub count: Count,
+    /// Acceptances whose day has passed, or that fit nothing: id, subject, why.
+    pub idle_accepts: Vec<String>,
+}
+
+/// Judges a snapshot. `now`: seconds since 1970, for what expires.
+pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], now: u64) -> Report {
+    let (forwards, inner) = gather(&snapshot, now);
+    let facts = Facts { snapshot: &snapshot, forwards: &forwards, inner: &inner, assume_public };
+    let (mut findings, count) = checks::run_all(&facts);
+    let idle_accepts = accept(&mut findings, accepts, &utc(now));
+    let verdicts = (0..forwards.len()).map(|index| verdict(&facts, index, &findings)).collect();
+    let no_router = no_router(&snapshot, &forwards);
+    Report { no_router, forwards, verdicts, findings, count, idle_accepts, snapshot }
+}
+
+impl Report {
+    /// Exit code: 1 for reach, 2 for exposure, 3 for both; 4 where `strict` and something could
+    /// not be told.
+    pub fn code(&self, fail_on: Severity, strict: bool) -> u8 {
+        let bad = |axis: Axis| {
+            let counts =
+                |f: &&Finding| f.status == Status::Fail && f.axis == axis && f.severity >= fail_on;
+            self.findings.iter().any(|finding| counts(&finding))
+        };
+        let code = u8::from(bad(Axis::Reach)) | (u8::from(bad(Axis::Expose)) << 1);
+        let untold = self.verdicts.iter().any(|verdict| verdict.reach == Reach::Unknown);
+        if code == 0 && strict && untold && self.no_router.is_none() { 4 } else { code }
+    }
+
+    /// Findings that count: not suppressed, not accepted.
+    pub fn open(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|f| matches!(f.status, Status::Fail | Status::Unknown))
+    }
+
+    pub fn accepted(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.status == Status::Accepted)
+    }
+
+    /// Parts that could not be read, and why.
+    pub fn missing(&self) -> Vec<(&'static str, &str)> {
+        let s = &self.snapshot;
+        let all = [
+            ("firewall config", why(&s.firewall)),
+            ("networks", why(&s.networks)),
+            ("line", why(&s.line)),
+            ("live ruleset", why(&s.live)),
+            ("firewall state", why(&s.loaded)),
+            ("fw4's warnings", why(&s.warnings)),
+            ("DHCP config", why(&s.dhcp)),
+            ("leases", why(&s.leases)),
+            ("neighbours", why(&s.neighbours)),
+            ("listeners", why(&s.listeners)),
+            ("connections", why(&s.flows)),
+            ("UPnP", why(&s.mappings)),
+            ("SSH config", why(&s.ssh)),
+        ];
+        all.into_iter().filter_map(|(part, why)| Some((part, why?))).collect()
+    }
+}
+
+fn why<T>(fact: &Known<T>) -> Option<&str> {
+    match fact {
+        Known::Known(_) => None,
+        Known::Unknown(why) => Some(why),
+    }
+}
+
+/// Openings from the Internet, and redirects between inner zones.
+fn gather(snapshot: &Snapshot, now: u64) -> (Vec<Forward>, Vec<Forward>) {
+    let (mut outer, mut inner) = (Vec::new(), Vec::new());
+    if let Some(firewall) = snapshot.firewall.known() {
+        for forward in &firewall.forwards {
+            // A zone that masquerades leads out, by a VPN maybe; one that is not there is unknown.
+            let faces = firewall.zone(&forward.zone).is_none_or(|zone| zone.wan || zone.masq);
+            if faces { outer.push(forward.clone()) } else { inner.push(forward.clone()) }
+        }
+    }
+    let now = snapshot.at.known().copied().unwrap_or(now);
+    for mapping in snapshot.mappings.known().into_iter().flatten() {
+        let id = format!("{}:{}", mapping.proto.word(), mapping.port);
+        let over = mapping.expires.filter(|expires| *expires < now);
+        outer.push(Forward {
+            uid: format!("upnp:{id}"),
+            origin: Origin::Upnp,
+            section: format!("upnp {id}"),
+            line: 0,
+            name: mapping.description.clone(),
+            state: State::Active,
+            zone: wan_zone(snapshot),
+            v4: mapping.ip.is_ipv4(),
+            v6: mapping.ip.is_ipv6(),
+            family_default: false,
+            protos: vec![mapping.proto.clone()],
+            proto_default: false,
+            ext: vec![Ports::one(mapping.port)],
+            source: Source::default(),
+            src_dip: Vec::new(),
+            target: Target::Host(mapping.ip),
+            target_named: None,
+            to_port: Some(Ports::one(mapping.to)),
+            reflection: false,
+            conditions: Vec::new(),
+            unknown: Vec::new(),
+            said: over
+                .map(|at| format!("The mapping expired at {}.", utc(at)))
+                .into_iter()
+                .collect(),
+        });
+    }
+    (outer, inner)
+}
+
+fn wan_zone(snapshot: &Snapshot) -> String {
+    let zones = snapshot.firewall.known().map(|firewall| &firewall.zones[..]).unwrap_or_default();
+    zones.iter().find(|zone| zone.wan).map(|zone| zone.name.clone()).unwrap_or_else(|| "wan".into())
+}
+
+/// A machine that neither has a firewall of zones nor forwards packets.
+fn no_router(snapshot: &Snapshot, forwards: &[Forward]) -> Option<String> {
+    let Known::Unknown(firewall) = &snapshot.firewall else { return None };
+    let live = snapshot.live.known().is_some_and(|live| !live.is_empty());
+    let routes = snapshot.forwarding.known().copied().unwrap_or(false);
+    // An unreadable config is a router's with a fault, not the absence of one.
+    let absent = firewall.starts_with("there is no");
+    (absent && !live && !routes && forwards.is_empty())
+        .then(|| format!("{firewall}, and packets are not forwarded"))
+}
+
+fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
+    let forward = &facts.forwards[index];
+    let about: Vec<&Finding> = findings.iter().filter(|f| f.forwards.contains(&index)).collect();
+    let mut evidence = vec![checks::written(forward)];
+    let worst = about
+        .iter()
+        .filter(|f| f.axis == Axis::Expose)
+        .filter(|f| matches!(f.status, Status::Fail | Status::Suppressed))
+        .map(|finding| finding.severity)
+        .max();
+    let expose = match worst {
+        _ if !forward.is_active() => Expose::Ok,
+        Some(Severity::High | Severity::Critical) => Expose::Danger,
+        Some(Severity::Low | Severity::Medium) => Expose::Review,
+        _ => Expose::Ok,
+    };
+    // What stands in the way, from the outside in.
+    let place = |effect: Effect| match effect {
+        Effect::Blocked(Where::Line) => 0,
+        Effect::Blocked(Where::Rule) => 1,
+        Effect::Blocked(Where::Acl) => 2,
+        Effect::Blocked(_) => 3,
+        Effect::Down => 4,
+        Effect::Partial => 5,
+        Effect::None => 6,
+    };
+    let told = about.iter().filter(|f| f.status != Status::Unknown && f.effect != Effect::None);
+    let block = told.min_by_key(|finding| place(finding.effect));
+    let seen = passive(facts, forward);
+    let (reach, why) = match (block, seen) {
+        (Some(finding), seen) => match (finding.effect, seen) {
+            (Effect::Down | Effect::Blocked(Where::Line), Some(flow)) => {
+                proved(flow, &mut evidence)
+            }
+            (Effect::Blocked(at), _) => (Reach::Blocked(at), finding.title.to_string()),
+            (Effect::Down, _) => (Reach::Down, finding.title.to_string()),
+            _ => (Reach::Partial, finding.title.to_string()),
+        },
+        (None, Some(flow)) => proved(flow, &mut evidence),
+        (None, None) => likely(facts, forward),
+    };
+    let host = match forward.target {
+        Target::Host(ip) => facts.host_name(ip).map(str::to_string),
+        _ => None,
+    };
+    Verdict { reach, why, expose, evidence, host }
+}
+
+fn proved(flow: &Flow, evidence: &mut Vec<Evidence>) -> (Reach, String) {
+    let why =
+        format!("a connection from {} is answered by {}:{}", flow.from, flow.host, flow.host_port);
+    let source = "/proc/net/nf_conntrack".to_string();
+    evidence.push(Evidence { means: Means::Passive, source, summary: why.clone() });
+    (Reach::Proved, why)
+}
+
+/// A connection from outside that used the forward and was answered.
+fn passive<'a>(facts: &Facts<'a>, forward: &Forward) -> Option<&'a Flow> {
+    let flows = facts.snapshot.flows.known()?;
+    let networks = facts.networks()?;
+    let outside = |ip: IpAddr| {
+        let ours = networks.iter().filter(|network| !network.default_route);
+        let net = |(own, len): &(IpAddr, u8)| Prefix::parse(&format!("{own}/{len}"));
+        let mut nets = ours.flat_map(|n| &n.addresses).filter_map(net);
+        is_global(ip, facts.assume_public) && !nets.any(|net| net.contains(ip))
+    };
+    let host = |ip: IpAddr| match forward.target {
+        Target::Host(target) => target == ip,
+        Target::Router => facts.firewall().is_some_and(|firewall| firewall.is_router(ip)),
+        _ => false,
+    };
+    flows.iter().find(|flow| {
+        flow.assured
+            && forward.is_active()
+            && forward.protos.iter().any(|proto| proto.covers(&flow.proto))
+            && forward.ports().iter().any(|ports| ports.has(flow.port))
+            && host(flow.host)
+            && outside(flow.from)
+    })
+}
+
+/// Nothing is known against it: is enough known for it?
+fn likely(facts: &Facts, forward: &Forward) -> (Reach, String) {
+    let snapshot = facts.snapshot;
+    if let Known::Unknown(why) = &snapshot.live {
+        return (Reach::Unknown, format!("the live firewall could not be read: {why}"));
+    }
+    if forward.v4 && !forward.v6 && !public(facts) {
+        return (Reach::Unknown, "the WAN's address is not one that the Internet can reach".into());
+    }
+    (Reach::Likely, "nothing stands in the way; nobody tried from outside".into())
+}
+
+/// A WAN has an address that the Internet can send to.
+fn public(facts: &Facts) -> bool {
+    let networks = facts.networks().unwrap_or_default();
+    networks.iter().filter(|network| network.default_route).any(|network| {
+        network.addresses.iter().any(|(ip, _)| ip.is_ipv4() && is_global(*ip, facts.assume_public))
+    })
+}
+
+/// Silences what the owner accepted, until its day; tells what did not fit.
+fn accept(findings: &mut [Finding], accepts: &[Accept], now: &str) -> Vec<String> {
+    let today = now.get(..10).unwrap_or_default();
+    let mut idle = Vec::new();
+    for accept in accepts {
+        let what = format!("{} of {}", accept.id, accept.subject);
+        if accept.until.as_str() < today {
+            idle.push(format!("{what} was accepted until {}: that is over", accept.until));
+            continue;
+        }
+        let mut hit = false;
+        for finding in findings.iter_mut() {
+            let fits = finding.id == accept.id
+                && (accept.subject == finding.subject || accept.subject == "*");
+            if fits && finding.status == Status::Fail {
+                finding.status = Status::Accepted;
+                finding.until = Some(accept.until.clone());
+                hit = true;
+            }
+        }
+        if !hit {
+            idle.push(format!("{what} is accepted, but there is no such finding"));
+        }
+    }
+    idle
+}
