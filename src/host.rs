@@ -99,7 +99,7 @@ pub fn find(
             }
         }
     }
-    addresses.sort_unstable();
+    addresses.sort();
     addresses.dedup();
     Found::All(addresses, text, again)
 }
@@ -125,12 +125,12 @@ impl Search<'_> {
 
     /// By DHCPv6, or by the MAC that its lease tells.
     fn named(&self, name: &str) -> Result<(Ipv6Addr, &'static str), String> {
-        let leases = || self.leases.iter().filter(|lease| lease.name == name);
-        if let Some(ip) = self.leased(&leases) {
+        if let Some(ip) = self.leased(&|lease| lease.name == name) {
             return Ok((ip, "by its DHCPv6 lease"));
         }
         let mut why = format!("has no lease under this name on '{}'", self.lan.asked);
-        for mac in leases().filter_map(|lease| lease.mac) {
+        let leases = self.leases.iter().filter(|lease| lease.name == name);
+        for mac in leases.filter_map(|lease| lease.mac) {
             match self.mac(mac, false) {
                 Ok(found) => return Ok(found),
                 Err(text) => why = text,
@@ -142,34 +142,32 @@ impl Search<'_> {
     /// `guess`: the owner named the MAC, so the address made from it is meant.
     fn mac(&self, mac: Mac, guess: bool) -> Result<(Ipv6Addr, &'static str), String> {
         let eui64 = self.with(mac.eui64());
-        let heard = match &self.lan.neighbours {
-            Known::Known(heard) => heard.iter().filter(|(of, ip)| *of == mac && self.inside(*ip)),
+        let all = match &self.lan.neighbours {
+            Known::Known(all) => all,
             Known::Unknown(why) => return Err(format!("could not be looked for: {why}")),
         };
-        let mut heard: Vec<Ipv6Addr> = heard.map(|(_, ip)| *ip).collect();
-        heard.sort_unstable();
-        heard.dedup();
-        if heard.contains(&eui64) {
-            return Ok((eui64, "by its MAC, and heard there"));
+        let (mut heard, mut several, mut known) = (None, false, None);
+        for (_, ip) in all.iter().filter(|(of, ip)| *of == mac && self.inside(*ip)) {
+            if *ip == eui64 {
+                return Ok((eui64, "by its MAC, and heard there"));
+            }
+            several |= heard.is_some_and(|before| before != *ip);
+            heard = Some(*ip);
+            known = known.or(Some(*ip).filter(|ip| self.is_published(ip)));
         }
-        let leases = || self.leases.iter().filter(|lease| lease.mac == Some(mac));
-        if let Some(ip) = self.leased(&leases) {
+        if let Some(ip) = self.leased(&|lease| lease.mac == Some(mac)) {
             return Ok((ip, "by its DHCPv6 lease"));
         }
-        let known = heard.iter().find(|ip| self.published.contains(&IpAddr::V6(**ip)));
-        match (known, heard.as_slice()) {
-            (Some(ip), _) | (None, [ip]) => return Ok((*ip, "by its neighbour entry")),
-            (None, []) => {}
-            (None, several) => {
-                let mut text = "has several addresses (".to_string();
-                for ip in several {
-                    text.push_str(&format!("{ip} "));
-                }
-                return Err(format!(
-                    "{}), and which of them stays cannot be told: write its suffix instead",
-                    text.trim_end()
-                ));
-            }
+        if several && known.is_none() {
+            // Not which they are: a text that changes by itself is told again and again.
+            return Err(
+                "has several addresses, and which of them stays cannot be told: write its \
+                        suffix instead (ip -6 neigh shows them)"
+                    .into(),
+            );
+        }
+        if let Some(ip) = known.or(heard) {
+            return Ok((ip, "by its neighbour entry"));
         }
         // Asleep, perhaps. What was published of it is what no other host accounts for; it stays
         // as long as its prefix does.
@@ -184,14 +182,22 @@ impl Search<'_> {
         }
     }
 
-    /// An address of these leases in the prefix; the published one first.
-    fn leased<'l, I: Iterator<Item = &'l Lease>>(
-        &self,
-        leases: &dyn Fn() -> I,
-    ) -> Option<Ipv6Addr> {
-        let inside = || leases().flat_map(|lease| &lease.addresses).filter(|ip| self.inside(**ip));
-        let known = inside().find(|ip| self.published.contains(&IpAddr::V6(**ip)));
-        known.or_else(|| inside().next()).copied()
+    /// An address of such a lease in the prefix; the published one first.
+    fn leased(&self, which: &dyn Fn(&Lease) -> bool) -> Option<Ipv6Addr> {
+        let mut found = None;
+        for lease in self.leases.iter().filter(|lease| which(lease)) {
+            for ip in lease.addresses.iter().filter(|ip| self.inside(**ip)) {
+                if self.is_published(ip) {
+                    return Some(*ip);
+                }
+                found = found.or(Some(*ip));
+            }
+        }
+        found
+    }
+
+    fn is_published(&self, ip: &Ipv6Addr) -> bool {
+        self.published.contains(&IpAddr::V6(*ip))
     }
 
     fn with(&self, suffix: u64) -> Ipv6Addr {
@@ -356,7 +362,7 @@ mod tests {
                 "privacy extensions",
                 &["2a00:2:0:7::8", "2a00:2:0:7::9"],
                 &[],
-                Err("several addresses (2a00:2:0:7::8 2a00:2:0:7::9), and which of them"),
+                Err("several addresses, and which of them stays"),
             ),
             (
                 "one of several is published",

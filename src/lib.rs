@@ -20,7 +20,7 @@
 //! |---|---|---|
 //! | [`model`] | plain values in the field's words | everything else |
 //! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
-//! | [`parse`] | text or values in, facts out (UCI, netifd, MAP rules) | meaning |
+//! | [`parse`] | text or values in, facts out (UCI, netifd, MAP rules, nft's rulesets) | meaning |
 //! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER, XML) | sending |
 //! | [`lookup`] | which services tell our outside address, reading and weighing their answers | when to ask |
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
@@ -29,6 +29,7 @@
 //! | [`line`] | what the ISP gives on a WAN, from evidence: verdict, certainty, meaning | gathering |
 //! | [`choose`] | which of a link's addresses may be published | policy |
 //! | [`host`] | which addresses the LAN hosts of a name have | when to look |
+//! | [`acl`] | what the live firewall does to sets of packets, rule by rule | asking the kernel |
 //! | [`observe`] | one look at the router: WAN devices, addresses, kind of access | deciding |
 //! | [`decide`] | what to do for each record, and why | doing it |
 //! | [`dry`] | the outside for a rehearsal: shows requests, sends none | what they are |
@@ -41,7 +42,7 @@
 //!
 //! Calls point down only, in this order:
 //! `main, cli -> render -> agent -> act, hooks -> observe, decide -> host -> config, choose, line,
-//! journal, dry -> providers, lookup -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
+//! journal, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
 //! # Invariants

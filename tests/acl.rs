@@ -2,8 +2,12 @@
 //! kernel's side is tests/lab/kernel_verdicts.py; it needs root, nft and namespaces, and without
 //! them only the verdicts that were recorded in tests/data/nft/kernel.json are compared.
 //!
+//! Also here: what it costs, in looks at pieces, for rulesets of 10 to 1,000 rules.
+//!
 //! `ACL_SEED`, `ACL_RULESETS` and `ACL_PACKETS` ask for other or more of them.
 
+use reachd::acl::forward::{Forward, judge};
+use reachd::acl::rules;
 use reachd::acl::space::{Packet, Space};
 use reachd::acl::walk::{Answer, Caps, End, Fate, Question, Route, World, ask};
 use reachd::model::address::Prefix;
@@ -12,6 +16,7 @@ use reachd::parse::nft;
 use serde_json::Value;
 use std::net::IpAddr;
 use std::process::Command;
+use std::time::Instant;
 
 fn ip(value: &Value) -> IpAddr {
     value.as_str().unwrap().parse().unwrap()
@@ -129,7 +134,7 @@ fn compare(recorded: &Value, tally: &mut Tally) {
                 tally.wrong.push(format!(
                     "ruleset {}: {packet:?}\n  kernel {kernel:?}\n  alone {alone:?}\n  among {among:?}\n  {:?}",
                     case["seed"],
-                    single.doubts
+                    single.ends.iter().map(|e| (e.by, e.hook)).collect::<Vec<_>>()
                 ));
             }
         }
@@ -174,4 +179,142 @@ fn the_kernel_says_the_same() {
     compare(&recorded, &mut tally);
     show(&tally);
     assert!(tally.agree >= 2_000 || std::env::var("ACL_PACKETS").is_ok());
+}
+
+/// The same on any machine: verdicts that a kernel (6.18, nft 1.0.6) once gave.
+#[test]
+fn a_kernel_once_said_the_same() {
+    let recorded = serde_json::from_str(include_str!("data/nft/kernel.json")).unwrap();
+    let mut tally = Tally::default();
+    compare(&recorded, &mut tally);
+    show(&tally);
+    assert!(tally.agree >= 200);
+}
+
+/// A firewall as fw4 makes it: 20 forwards, a third of the rules before them (who may not come,
+/// with a range of addresses and of ports each), the rest in the zone's input and forward chains.
+fn firewall(count: usize) -> String {
+    let mut state = 20u64;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % below
+    };
+    let mut out = vec![
+        r#"{"metainfo": {"json_schema_version": 1}}"#.to_string(),
+        r#"{"table": {"family": "inet", "name": "fw4", "handle": 1}}"#.to_string(),
+    ];
+    for (name, base) in [
+        ("input", r#", "type": "filter", "hook": "input", "prio": 0, "policy": "drop""#),
+        ("forward", r#", "type": "filter", "hook": "forward", "prio": 0, "policy": "drop""#),
+        ("dstnat", r#", "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept""#),
+        ("dstnat_wan", ""),
+        ("input_wan", ""),
+        ("forward_wan", ""),
+    ] {
+        let head = r#"{"chain": {"family": "inet", "table": "fw4", "name": "#;
+        out.push(format!("{head}\"{name}\"{base}}}}}"));
+    }
+    let mut rule = |chain: &str, tests: &[String], end: &str| {
+        let head = r#"{"rule": {"family": "inet", "table": "fw4", "handle": 9, "chain": "#;
+        let tests: Vec<String> =
+            tests.iter().map(|one| format!("{{\"match\": {one}}}, ")).collect();
+        out.push(format!("{head}\"{chain}\", \"expr\": [{}{end}]}}}}", tests.concat()));
+    };
+    let is =
+        |left: &str, right: String| format!(r#"{{"op": "==", "left": {left}, "right": {right}}}"#);
+    let port = r#"{"payload": {"protocol": "tcp", "field": "dport"}}"#;
+    let source = r#"{"payload": {"protocol": "ip", "field": "saddr"}}"#;
+    let wan = is(r#"{"meta": {"key": "iifname"}}"#, "\"wan0\"".to_string());
+    for hook in ["input", "forward", "dstnat"] {
+        let to = format!(r#"{{"jump": {{"target": "{hook}_wan"}}}}"#);
+        rule(hook, std::slice::from_ref(&wan), &to);
+    }
+    for n in 0..20 {
+        let to = format!(
+            r#"{{"dnat": {{"family": "ip", "addr": "192.168.1.{}", "port": {}}}}}"#,
+            n + 10,
+            n + 8000
+        );
+        rule("dstnat_wan", &[is(port, (n + 9000).to_string())], &to);
+    }
+    for n in 0..count.saturating_sub(20) {
+        let net = format!(
+            r#"{{"prefix": {{"addr": "{}.{}.0.0", "len": {}}}}}"#,
+            random(100) + 1,
+            random(256),
+            16 + random(9)
+        );
+        let low = random(60_000);
+        let ports = format!(r#"{{"range": [{low}, {}]}}"#, low + random(3_000));
+        let chain = if n % 2 == 0 { "forward_wan" } else { "input_wan" };
+        let end = if n % 3 == 0 { "accept" } else { "drop" };
+        rule(chain, &[is(source, net), is(port, ports)], &format!("{{\"{end}\": null}}"));
+    }
+    let dnat = r#"{"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}"#.to_string();
+    rule("forward_wan", &[dnat], r#"{"accept": null}"#);
+    format!("{{\"nftables\": [{}]}}", out.join(",\n"))
+}
+
+#[test]
+fn the_cost_grows_with_rules_times_pieces() {
+    let wan: IpAddr = "198.51.100.2".parse().unwrap();
+    let lan = Prefix::parse("192.168.1.0/24").unwrap();
+    let routes = [Route { to: lan, device: "br-lan".to_string() }];
+    println!(
+        "rules  20 forwards: looks, pieces, ms   all that is open: looks, pieces, ms   rules judged: ms"
+    );
+    let mut costs = Vec::new();
+    for count in [10, 100, 300, 1_000] {
+        let (rules, complaints) = nft::ruleset(firewall(count).as_bytes());
+        assert!(complaints.is_empty(), "{complaints:?}");
+        let world = World { rules: &rules, local: &[wan], routes: &routes, first: &[] };
+        let begin = Instant::now();
+        let (mut looks, mut pieces) = (0, 0);
+        for n in 0..20u16 {
+            let forward = Forward {
+                device: "wan0",
+                protocol: 6,
+                ports: (9000 + n, 9000 + n),
+                dest: &[wan],
+                source: None,
+                target: IpAddr::from([192, 168, 1, 10 + n as u8]),
+                target_ports: Some((8000 + n, 8000 + n)),
+            };
+            let judged = judge(world, &forward, true, Caps::default()).unwrap();
+            assert!(!judged.arrives.is_empty());
+            looks += judged.answer.work;
+            pieces = judged.answer.pieces.max(pieces);
+        }
+        let forwards = begin.elapsed();
+        let begin = Instant::now();
+        let whole = Space { dest: (wan_bits(wan), wan_bits(wan)), ..Space::ALL };
+        let question =
+            Question { device: "wan0", family: Family::Ipv4, spaces: vec![whole], calm: true };
+        let open = ask(world, &question, Caps::default()).unwrap();
+        let surface = begin.elapsed();
+        let begin = Instant::now();
+        let found = rules::judge(world, &["wan0"], Caps::default());
+        println!(
+            "{count:5}  {looks:8} {pieces:5} {:8.2}   {:8} {:5} {:8.2}   {:8.2} ({})",
+            forwards.as_secs_f64() * 1e3,
+            open.work,
+            open.pieces,
+            surface.as_secs_f64() * 1e3,
+            begin.elapsed().as_secs_f64() * 1e3,
+            found.map_or("too complex".to_string(), |(found, whole)| match whole {
+                true => found.len().to_string(),
+                false => format!("{} and then too complex", found.len()),
+            }),
+        );
+        costs.push((count as u64, looks, pieces as u64, open.work, open.pieces as u64));
+    }
+    for (count, looks, pieces, open, open_pieces) in costs {
+        // A look or two for each condition of a rule and piece, over all 20 forwards.
+        assert!(looks <= 20 * 4 * count.max(20) * pieces, "{count} rules: {looks} looks");
+        assert!(open <= 4 * count.max(20) * open_pieces, "{count} rules: {open} looks");
+    }
+}
+
+fn wan_bits(ip: IpAddr) -> u128 {
+    reachd::acl::space::bits(ip)
 }

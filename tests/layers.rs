@@ -15,9 +15,9 @@ const ROWS: &[&[&str]] = &[
     &["observe", "decide", "checks"],
     &["host"],
     &["config", "choose", "journal", "dry", "line"],
-    &["providers", "lookup"],
+    &["providers", "lookup", "acl"],
     &["sys"],
-    &["parse", "wire", "world", "acl"],
+    &["parse", "wire", "world"],
     &["model"],
 ];
 

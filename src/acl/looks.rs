@@ -4,7 +4,7 @@
 use super::space::{Dim, PORTED, Span, bits, masked, meet};
 use super::walk::{DNAT, Frag, Item, RuleId, TooComplex, UNTRACKED, Walker};
 use crate::model::name::Family;
-use crate::model::ruleset::{Field, Match, Op, Part, Table};
+use crate::model::ruleset::{Expr, Field, Match, Op, Part, Table};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Is {
@@ -36,6 +36,45 @@ enum Seen<'a> {
 }
 
 impl<'a> Walker<'a> {
+    /// Whether a rule surely has nothing to do with a piece, so that it need not be cut for it: one
+    /// of its conditions is all beside the piece.
+    pub fn misses(&self, home: &Table, exprs: &[Expr], frag: &Frag) -> bool {
+        for expr in exprs {
+            let test = match expr {
+                Expr::Match(test) => test,
+                Expr::Limit { .. } | Expr::Sometimes(_) => continue,
+                // From here on it may have done something.
+                _ => return false,
+            };
+            for part in &test.key {
+                let protocol = part.protocol.map(u128::from);
+                if part.family.is_some_and(|family| family != self.family)
+                    || protocol
+                        .is_some_and(|one| meet(frag.now.get(Dim::Protocol), (one, one)).is_none())
+                {
+                    return true;
+                }
+            }
+            let [part] = test.key.as_slice() else { continue };
+            let named = test.values.set.as_ref();
+            let values = match named.map(|name| home.sets.iter().find(|set| set.name == *name)) {
+                None => &test.values,
+                Some(Some(set)) if !set.changing => &set.values,
+                _ => continue,
+            };
+            if test.op != Op::Is || values.unknown.is_some() {
+                continue;
+            }
+            if let Seen::Range(dim, 0, u128::MAX) = self.seen(part, frag)
+                && (part.protocol.is_some() || !matches!(dim, Dim::SourcePort | Dim::DestPort))
+                && !meets(&values.spans, frag.now.get(dim))
+            {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Cuts an item by a comparison. What does not match goes to `no` as it was.
     pub fn test(
         &mut self,
@@ -267,6 +306,15 @@ impl<'a> Walker<'a> {
         for element in spans.chunks(key.len().max(1)) {
             let mut next = Vec::with_capacity(rest.len());
             for (frag, before) in rest {
+                let beside = key.iter().zip(element).any(|(part, span)| {
+                    matches!(self.seen(part, &frag), Seen::Range(dim, 0, u128::MAX)
+                        if meet(frag.now.get(dim), *span).is_none())
+                });
+                if beside {
+                    self.spend(1)?;
+                    next.push((frag, before));
+                    continue;
+                }
                 let mut inside = vec![(frag, Is::Yes)];
                 for (part, span) in key.iter().zip(element) {
                     let mut left = Vec::with_capacity(1);
@@ -374,6 +422,12 @@ fn reason(key: &[Part]) -> &str {
         _ => None,
     });
     unknown.unwrap_or("bits that we cannot sort out")
+}
+
+/// Whether any of the ranges, sorted and apart, has part of this one.
+fn meets(spans: &[Span], range: Span) -> bool {
+    let first = spans.partition_point(|(_, to)| *to < range.0);
+    spans.get(first).is_some_and(|span| meet(*span, range).is_some())
 }
 
 /// Cuts a piece by ranges that are sorted and apart; the number of looks that took.

@@ -15,3 +15,6 @@ pub mod rules;
 pub mod space;
 pub mod walk;
 pub mod words;
+
+#[cfg(test)]
+mod fw4_tests;

@@ -138,6 +138,9 @@ pub struct Hit {
     pub trail: u32,
     /// Base chain of it: table and chain.
     pub base: (u32, u32),
+    pub hook: &'static str,
+    /// Where it was to go out: a place in [`World::routes`].
+    pub out_device: Option<u32>,
     pub piece: Frag,
 }
 
@@ -201,7 +204,7 @@ impl Frag {
 pub fn ask(world: World, question: &Question, caps: Caps) -> Result<Answer, TooComplex> {
     let mut walker = Walker::new(world, question.device, question.family, question.calm, caps);
     walker.ask(&question.spaces)?;
-    Ok(walker.answer())
+    Ok(walker.answer)
 }
 
 /// The protocols by what their ports are: none, ports, or ICMP's type and code.
@@ -250,12 +253,25 @@ pub struct Walker<'a> {
     pub tracked: bool,
     base: (u32, u32),
     in_nat: bool,
-    answer: Answer,
+    pub answer: Answer,
     took: Vec<By>,
     /// Left out of the walk, to see what changes.
     pub skip: Option<RuleId>,
-    /// Kept only if somebody wants to compare rules.
+    /// Kept only if somebody wants to compare rules: what they took, and where each was asked.
     pub hits: Option<Vec<Hit>>,
+    pub seen: Vec<Seen<'a>>,
+}
+
+/// A rule that packets came to, or would have if none had been taken before.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub rule: RuleId,
+    /// How many hits there were before it.
+    pub after: usize,
+    pub base: (u32, u32),
+    pub hook: &'static str,
+    pub tracked: bool,
+    pub out_device: Option<&'a str>,
 }
 
 /// Jumps deeper than the kernel allows are not followed.
@@ -293,14 +309,12 @@ impl<'a> Walker<'a> {
             took: vec![By::Nothing],
             skip: None,
             hits: None,
+            seen: vec![],
         }
     }
 
-    pub fn answer(self) -> Answer {
-        self.answer
-    }
-
-    pub fn ask(&mut self, spaces: &[Space]) -> Result<(), TooComplex> {
+    /// The spaces as pieces to begin with: with ports only where there are ports.
+    pub fn begin(&self, spaces: &[Space]) -> Vec<Frag> {
         let highest = if self.family == Family::Ipv4 { u128::from(u32::MAX) } else { u128::MAX };
         let mut frags = Vec::new();
         for sort in sorts(self.family) {
@@ -315,9 +329,18 @@ impl<'a> Walker<'a> {
                 took: 0,
             }));
         }
+        frags
+    }
+
+    pub fn ask(&mut self, spaces: &[Space]) -> Result<(), TooComplex> {
+        let mut frags = self.begin(spaces);
         if self.world.rules.cut {
-            let doubt = self.doubt(None, "part of the ruleset could not be read");
-            frags.iter_mut().for_each(|frag| frag.doubt = doubt);
+            let why = "part of the ruleset could not be read";
+            let doubt = self.doubt(None, why);
+            for frag in &mut frags {
+                frag.doubt = doubt;
+                self.end(frag, Fate::Unknown(why.to_string()), By::Nothing);
+            }
         }
         let frags = self.unseen(frags);
         let frags = self.hook("prerouting", frags)?;
@@ -492,11 +515,24 @@ impl<'a> Walker<'a> {
         };
         let mut frags = frags;
         for (at, rule) in found.rules.iter().enumerate() {
-            if frags.is_empty() {
+            let id = RuleId { table, chain, rule: at as u32 };
+            if let Some(hits) = &self.hits {
+                self.seen.push(Seen {
+                    rule: id,
+                    after: hits.len(),
+                    base: self.base,
+                    hook: self.hook,
+                    tracked: self.tracked,
+                    out_device: self.out_device,
+                });
+            } else if frags.is_empty() {
                 break;
             }
-            let id = RuleId { table, chain, rule: at as u32 };
-            if self.skip == Some(id) {
+            // What came to the rule left out has passed those before it.
+            let skip = self.skip.is_some_and(|skip| {
+                (skip.table, skip.chain) == (table, chain) && id.rule <= skip.rule
+            });
+            if skip || frags.is_empty() {
                 continue;
             }
             self.alive(frags.len() + left.accepted.len() + left.through.len())?;
@@ -521,7 +557,14 @@ impl<'a> Walker<'a> {
         left: &mut Left,
     ) -> Result<Vec<Frag>, TooComplex> {
         let mut rest = Vec::with_capacity(frags.len());
-        let mut items: Vec<Item> = frags.into_iter().map(|frag| (frag, 0)).collect();
+        let mut items: Vec<Item> = Vec::new();
+        self.spend(frags.len())?;
+        for frag in frags {
+            match self.misses(home, &rule.exprs, &frag) {
+                true => rest.push(frag),
+                false => items.push((frag, 0)),
+            }
+        }
         for expr in &rule.exprs {
             if items.is_empty() {
                 break;
@@ -617,6 +660,13 @@ impl<'a> Walker<'a> {
         left: &mut Left,
         rest: &mut Vec<Frag>,
     ) -> Result<(), TooComplex> {
+        // A DNAT of the other family does nothing at all.
+        if let Action::Dnat(target) = action
+            && target.family.is_some_and(|family| family != self.family)
+        {
+            rest.extend(items.into_iter().map(|(frag, _)| frag));
+            return Ok(());
+        }
         let mut frags = Vec::with_capacity(items.len());
         let mut doubted = Vec::new();
         for (mut frag, maybe) in items {
@@ -627,8 +677,18 @@ impl<'a> Walker<'a> {
             frags.push(frag);
         }
         if let Some(hits) = &mut self.hits {
-            let base = self.base;
-            hits.extend(frags.iter().map(|piece| Hit { rule: id, trail, base, piece: *piece }));
+            let (base, hook) = (self.base, self.hook);
+            let routes = self.world.routes;
+            let out = self.out_device.and_then(|out| routes.iter().position(|r| r.device == out));
+            let out_device = out.and_then(|place| u32::try_from(place).ok());
+            hits.extend(frags.iter().map(|piece| Hit {
+                rule: id,
+                trail,
+                base,
+                hook,
+                out_device,
+                piece: *piece,
+            }));
         }
         let by = By::Rule(id, trail);
         // What was not matched after all goes on too; what comes back from a jump is that already.
@@ -681,10 +741,10 @@ impl<'a> Walker<'a> {
             }
             Action::Dnat(target) => {
                 for frag in frags {
-                    self.dnat(id, trail, frag, *target, left, rest);
+                    self.dnat(id, trail, frag, *target, left);
                 }
             }
-            Action::Redirect(target) => self.redirect(id, trail, frags, *target, left, rest),
+            Action::Redirect(target) => self.redirect(id, trail, frags, *target, left),
         }
         Ok(())
     }
@@ -697,7 +757,6 @@ impl<'a> Walker<'a> {
         frags: Vec<Frag>,
         target: Target,
         left: &mut Left,
-        rest: &mut Vec<Frag>,
     ) {
         let first = self
             .world
@@ -708,33 +767,21 @@ impl<'a> Walker<'a> {
             match first {
                 Some((_, ip)) => {
                     let target = Target { addr: Some((*ip, *ip)), ..target };
-                    self.dnat(id, trail, frag, target, left, rest);
+                    self.dnat(id, trail, frag, target, left);
                 }
                 None => {
                     let why = "which address the router redirects to";
                     let doubt = self.doubt(Some(id), why);
                     frag.doubt = if frag.doubt == 0 { doubt } else { frag.doubt };
                     self.end(&frag, Fate::Unknown(why.to_string()), By::Rule(id, trail));
-                    self.dnat(id, trail, frag, target, left, rest);
+                    self.dnat(id, trail, frag, target, left);
                 }
             }
         }
     }
 
     /// Gives a piece its new target. What keeps its target and port is no DNAT for `ct status`.
-    fn dnat(
-        &mut self,
-        id: RuleId,
-        trail: u32,
-        frag: Frag,
-        target: Target,
-        left: &mut Left,
-        rest: &mut Vec<Frag>,
-    ) {
-        if target.family.is_some_and(|family| family != self.family) {
-            keep(rest, frag);
-            return;
-        }
+    fn dnat(&mut self, id: RuleId, trail: u32, frag: Frag, target: Target, left: &mut Left) {
         if !self.in_nat || self.hook != "prerouting" {
             self.end(&frag, Fate::Unknown("dnat elsewhere".to_string()), By::Rule(id, trail));
             return;

@@ -51,12 +51,27 @@ pub fn read_date(text: &str) -> Option<u64> {
 
 /// The last moment in a text that is written as by [`stamp`], either way.
 pub fn last_stamp(text: &str) -> Option<u64> {
-    text.rsplit(|c: char| !(c.is_ascii_digit() || "-:TZ".contains(c))).find_map(|word| {
-        let digits: String = word.chars().filter(char::is_ascii_digit).collect();
-        let part = |from: usize, to: usize| number(digits.get(from..to)?);
-        (digits.len() == 14 && word.ends_with('Z') && word.contains('T')).then_some(())?;
-        let (date, time) = ((part(0, 4)?, part(4, 6)?, part(6, 8)?), (8, 10, 12));
-        seconds([date.0, date.1, date.2, part(time.0, 10)?, part(time.1, 12)?, part(time.2, 14)?])
+    text.rmatch_indices('Z').find_map(|(end, _)| {
+        // YYYYMMDDhhmmss, from its end.
+        let (mut fields, mut digits, mut marked) = ([0; 6], 0, false);
+        for byte in text.as_bytes().get(..end)?.iter().rev() {
+            match byte {
+                b'0'..=b'9' => {
+                    let (field, place) = (digits / 2, digits % 2);
+                    let (at, power) = match field {
+                        0..5 => (5 - field, place),
+                        _ => (0, digits.min(14) - 10),
+                    };
+                    fields[at] += u64::from(byte - b'0') * [1, 10, 100, 1000, 0][power];
+                    digits += 1;
+                }
+                b'T' => marked = true,
+                b'-' | b':' => {}
+                _ => break,
+            }
+        }
+        (digits == 14 && marked).then_some(())?;
+        seconds(fields)
     })
 }
 

@@ -8,6 +8,7 @@ use super::*;
 use crate::model::utc;
 use crate::world::HttpRequest;
 use serde_json::Value;
+use std::net::IpAddr;
 
 pub const PROVIDER: Provider = Provider {
     id: "aliyun",
@@ -51,7 +52,9 @@ static SERVICE: Service = Service {
     zones,
     read,
     change: |talk, zone, changes, outcomes| {
-        zones::batches(&SERVICE, talk, zone, changes, outcomes, send)
+        zones::batches(&SERVICE, talk, zone, changes, outcomes, |talk, zone, changes| {
+            zones::by_record(talk, zone, changes, send)
+        })
     },
     batch: 1,
     ttl: (1, 86_400),
@@ -129,51 +132,58 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     Ok(all)
 }
 
-fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<bool>, Fault> {
-    let mut confirmed = vec![true; changes.len()];
-    for (confirmed, change) in confirmed.iter_mut().zip(changes) {
-        for (held, address) in change.records() {
-            let mut path = match held {
-                Some(held) => {
-                    let line = percent(held.note.as_str().unwrap_or("default"));
-                    format!("UpdateDomainRecord?Line={line}&RecordId={}", held.id)
-                }
-                None => ["AddDomainRecord?DomainName=", &zone.part()].concat(),
-            };
-            let (name, address) = (percent(&change.item.name), percent(&address.to_string()));
-            path.extend(["&RR=", &name, "&Type=", change.rtype(), "&Value=", &address]);
-            if let Some(ttl) = change.ttl_of(held) {
-                path.extend(["&TTL=", &ttl.to_string()]);
-            }
-            let reply = talk.call("POST", &path, None, To::Change)?;
-            let id = rest::id(&reply["RecordId"]);
-            *confirmed &= id.is_some_and(|id| held.is_none_or(|held| held.id == id));
+fn send(
+    talk: &mut Talk<'_>,
+    zone: &Zone,
+    change: &Change<'_>,
+    held: Option<&Held>,
+    address: IpAddr,
+) -> Result<Value, Fault> {
+    let mut path = match held {
+        Some(held) => {
+            let line = percent(held.note.as_str().unwrap_or("default"));
+            ["UpdateDomainRecord?Line=", &line, "&RecordId=", &held.id].concat()
         }
+        None => ["AddDomainRecord?DomainName=", &zone.part()].concat(),
+    };
+    let (name, address) = (percent(&change.item.name), percent(&address.to_string()));
+    rest::add(&mut path, &["&RR=", &name, "&Type=", change.rtype(), "&Value=", &address]);
+    if let Some(ttl) = change.ttl_of(held) {
+        rest::add(&mut path, &["&TTL=", &ttl.to_string()]);
     }
-    Ok(confirmed)
+    Ok(talk.call("POST", &path, None, To::Change)?["RecordId"].take())
 }
+
+/// Parts of codes, of which the first that fits counts.
+const MEANINGS: &[(&str, No)] = &[
+    ("InvalidTimeStamp", No::Clock),
+    ("IllegalTimestamp", No::Clock),
+    ("Throttling", No::Rate),
+    ("InvalidAccessKey", No::Token),
+    ("SignatureDoesNot", No::Token),
+    ("IncompleteSign", No::Token),
+    ("SignatureNonceUsed", No::Broken),
+    ("DomainForbidden", No::Zone),
+    ("InvalidDomainName", No::Zone),
+    ("IncorrectDomainUser", No::Zone),
+    ("Forbidden", No::Denied),
+    ("NoPermission", No::Denied),
+    ("InvalidAccountStatus", No::Denied),
+    ("DomainRecordDuplicate", No::Exists),
+    ("RecordNotBelongToUser", No::Moved),
+    ("UnKnownError", No::Broken),
+    ("InternalError", No::Broken),
+    ("ServiceUnavailable", No::Broken),
+];
 
 fn said(status: u16, json: &Value) -> Said {
     let Some(code) = json["Code"].as_str() else {
         let own = (200..300).contains(&status) && json["RequestId"].is_string();
         return if own { Said::Yes } else { Said::Foreign };
     };
-    let begins = |starts: &[&str]| starts.iter().any(|start| code.starts_with(start));
-    let no = match code {
-        _ if begins(&["InvalidTimeStamp", "IllegalTimestamp"]) => No::Clock,
-        _ if begins(&["Throttling"]) => No::Rate,
-        _ if begins(&["InvalidAccessKey", "SignatureDoesNot", "IncompleteSign"]) => No::Token,
-        _ if begins(&["Forbidden", "NoPermission", "InvalidAccountStatus"]) => No::Denied,
-        _ if begins(&["InvalidDomainName", "IncorrectDomainUser"]) => No::Zone,
-        "DomainRecordDuplicate" => No::Exists,
-        "DomainRecordNotBelongToUser" => No::Moved,
-        "UnKnownError" | "InternalError" | "ServiceUnavailable" | "SignatureNonceUsed" => {
-            No::Broken
-        }
-        _ if status >= 500 => No::Broken,
-        // What was sent; also with the status of something else.
-        _ => No::Record,
-    };
+    // What was sent is wrong; also with the status of something else.
+    let other = if status < 500 { No::Record } else { No::Broken };
+    let no = rest::no(code, MEANINGS).unwrap_or(other);
     Said::No(no, json["Message"].as_str().unwrap_or(code).into())
 }
 

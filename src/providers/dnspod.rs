@@ -7,6 +7,7 @@ use super::zones::{Change, Held, Item, Naming, Service, Zone};
 use super::*;
 use crate::world::HttpRequest;
 use serde_json::Value;
+use std::net::IpAddr;
 
 pub const PROVIDER: Provider = Provider {
     id: "dnspod",
@@ -47,7 +48,9 @@ static SERVICE: Service = Service {
     zones,
     read,
     change: |talk, zone, changes, outcomes| {
-        zones::batches(&SERVICE, talk, zone, changes, outcomes, send)
+        zones::batches(&SERVICE, talk, zone, changes, outcomes, |talk, zone, changes| {
+            zones::by_record(talk, zone, changes, send)
+        })
     },
     batch: 1,
     ttl: (1, 604_800),
@@ -80,7 +83,7 @@ fn zones(talk: &mut Talk<'_>, _: Option<&str>) -> Result<Vec<Zone>, Fault> {
 
 /// In pages of 3000.
 fn more(page: &Page<'_>) -> Option<String> {
-    (page.count == 3000).then(|| format!("&offset={}", page.number * 3000))
+    rest::after(page, 3000, "&offset=")
 }
 
 /// The zone in a form. Its id where it is known: the international site takes no name.
@@ -94,7 +97,7 @@ fn domain(zone: &Zone) -> String {
 fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held>, Fault> {
     let mut path = ["/Record.List?", &domain(zone), "&length=3000"].concat();
     if let (Some(_), Some(item)) = (zones::ask_for(items).0, items.first()) {
-        path.extend(["&sub_domain=", &percent(&item.name)]);
+        rest::add(&mut path, &["&sub_domain=", &percent(&item.name)]);
     }
     let list = talk.list(&path, "/records", more, To::Read)?;
     zones::held(talk, items, list, |object| {
@@ -104,50 +107,46 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     })
 }
 
-fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<bool>, Fault> {
-    let mut confirmed = vec![true; changes.len()];
-    for (confirmed, change) in confirmed.iter_mut().zip(changes) {
-        for (held, address) in change.records() {
-            let action = if held.is_some() { "/Record.Modify?" } else { "/Record.Create?" };
-            let mut path = [action, &domain(zone)].concat();
-            let mut put = |name: &str, value: &str| {
-                path.extend(["&", name, "=", &percent(value)]);
-            };
-            put("sub_domain", &change.item.name);
-            put("record_type", change.rtype());
-            put("value", &address.to_string());
-            if let Some(ttl) = change.ttl_of(held) {
-                put("ttl", &ttl.to_string());
-            }
-            match held {
-                Some(held) => {
-                    put("record_id", &held.id);
-                    let text = |field: &str| match &held.note[field] {
-                        Value::String(text) => Some(text.clone()),
-                        Value::Number(number) => Some(number.to_string()),
-                        _ => None,
-                    };
-                    match (text("line_id"), text("line")) {
-                        (Some(id), _) => put("record_line_id", &id),
-                        (None, line) => put("record_line", &line.unwrap_or_default()),
-                    }
-                    if let Some(weight) = text("weight") {
-                        put("weight", &weight);
-                    }
-                    let off = text("enabled").is_some_and(|enabled| enabled == "0");
-                    put("status", if off { "disable" } else { "enable" });
-                }
-                // The line of all who are on no other one; its name depends on the site.
-                None => put("record_line_id", "0"),
-            }
-            let reply = talk.call("POST", &path, None, To::Change)?;
-            let record = &reply["record"];
-            let id = rest::id(&record["id"]);
-            let shown = record["value"].as_str().is_none_or(|value| value.parse() == Ok(address));
-            *confirmed &= shown && id.is_some_and(|id| held.is_none_or(|held| held.id == id));
-        }
+fn send(
+    talk: &mut Talk<'_>,
+    zone: &Zone,
+    change: &Change<'_>,
+    held: Option<&Held>,
+    address: IpAddr,
+) -> Result<Value, Fault> {
+    let action = if held.is_some() { "/Record.Modify?" } else { "/Record.Create?" };
+    let mut path = [action, &domain(zone)].concat();
+    let mut put = |name: &str, value: &str| {
+        rest::add(&mut path, &["&", name, "=", &percent(value)]);
+    };
+    put("sub_domain", &change.item.name);
+    put("record_type", change.rtype());
+    put("value", &address.to_string());
+    if let Some(ttl) = change.ttl_of(held) {
+        put("ttl", &ttl.to_string());
     }
-    Ok(confirmed)
+    match held {
+        Some(held) => {
+            put("record_id", &held.id);
+            let text = |field: &str| match &held.note[field] {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => String::new(),
+            };
+            put("record_line_id", &text("line_id"));
+            let weight = text("weight");
+            if !weight.is_empty() {
+                put("weight", &weight);
+            }
+            put("status", if text("enabled") == "0" { "disable" } else { "enable" });
+        }
+        // The line of all who are on no other one; its name depends on the site.
+        None => put("record_line_id", "0"),
+    }
+    let mut reply = talk.call("POST", &path, None, To::Change)?;
+    let record = &mut reply["record"];
+    let shown = record["value"].as_str().is_none_or(|value| value.parse() == Ok(address));
+    Ok(if shown { record["id"].take() } else { Value::Null })
 }
 
 fn said(_: u16, json: &Value) -> Said {

@@ -79,7 +79,7 @@ fn zones(talk: &mut Talk<'_>, name: Option<&str>) -> Result<Vec<Zone>, Fault> {
 }
 
 fn more(page: &Page<'_>) -> Option<String> {
-    (page.count == 500).then(|| format!("&offset={}", page.number * 500))
+    rest::after(page, 500, "&offset=")
 }
 
 fn path(zone: &Zone) -> String {
@@ -90,7 +90,7 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     let mut path = [&path(zone), "?limit=500"].concat();
     if let (Some(_), Some(item)) = (zones::ask_for(items).0, items.first()) {
         // Also those whose name holds this one.
-        path.extend(["&name=", &percent(&item.name)]);
+        rest::add(&mut path, &["&name=", &percent(&item.name)]);
     }
     let list = talk.list(&path, "/recordsets", more, To::Read)?;
     let mut held = zones::held(talk, items, list, set)?;
@@ -128,21 +128,11 @@ fn change(
 ) -> Result<(), Fault> {
     let is_there = |change: &&Change<'_>| known(change).is_some();
     let there: Vec<Change<'_>> = changes.iter().filter(is_there).cloned().collect();
-    let fresh: Vec<Change<'_>> =
-        changes.iter().filter(|change| !is_there(change)).cloned().collect();
-    zones::batches(&SERVICE, talk, zone, &there, outcomes, update)?;
-    fresh.chunks(1).try_for_each(|one| {
-        zones::batches(&SERVICE, talk, zone, one, outcomes, |talk, zone, one| {
-            let made = one.iter().map(|change| {
-                let mut body = with(change);
-                body["name"] = change.item.name.as_str().into();
-                body["type"] = change.rtype().into();
-                let reply = talk.call("POST", &path(zone), Some(&body), To::Change)?;
-                Ok(shows(&reply, change))
-            });
-            made.collect()
-        })
-    })
+    zones::batches(&SERVICE, talk, zone, &there, outcomes, send)?;
+    for fresh in changes.iter().filter(|change| !is_there(change)) {
+        zones::batches(&SERVICE, talk, zone, std::slice::from_ref(fresh), outcomes, send)?;
+    }
+    Ok(())
 }
 
 /// The set as it is.
@@ -150,41 +140,43 @@ fn known<'a>(change: &'a Change<'_>) -> Option<&'a Held> {
     change.values.iter().find_map(|(held, _)| *held)
 }
 
-fn with(change: &Change<'_>) -> Value {
-    let mut body = json!({"records": change.addresses()});
-    if let Some(ttl) = change.ttl() {
-        body["ttl"] = ttl.into();
-    }
-    if let Some(held) = known(change) {
+/// Sets that are there, or one that may be new.
+fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<bool>, Fault> {
+    let mut sets = Vec::new();
+    for change in changes {
+        let mut set = json!({"records": change.addresses()});
+        if let Some(ttl) = change.ttl() {
+            set["ttl"] = ttl.into();
+        }
         for field in ["description", "weight"] {
-            if !held.note[field].is_null() {
-                body[field] = held.note[field].clone();
+            if let Some(value) = known(change).map(|held| &held.note[field])
+                && !value.is_null()
+            {
+                set[field] = value.clone();
             }
         }
+        match (known(change), changes.len()) {
+            (Some(held), 2..) => set["id"] = held.id.as_str().into(),
+            _ => {
+                set["name"] = change.item.name.as_str().into();
+                set["type"] = change.rtype().into();
+            }
+        }
+        sets.push(set);
     }
-    body
-}
-
-fn update(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<bool>, Fault> {
-    if let [change] = changes {
-        let mut body = with(change);
-        body["name"] = change.item.name.as_str().into();
-        body["type"] = change.rtype().into();
-        let id = known(change).map_or("", |held| &held.id);
-        let path = [&path(zone), "/", id].concat();
-        let reply = talk.call("PUT", &path, Some(&body), To::Change)?;
-        return Ok(vec![shows(&reply, change)]);
-    }
-    let sets = changes.iter().map(|change| {
-        let mut body = with(change);
-        body["id"] = known(change).map_or("", |held| &held.id).into();
-        body
-    });
-    let body = json!({"recordsets": sets.collect::<Value>()});
-    let reply = talk.call("PUT", &path(zone), Some(&body), To::Change)?;
-    let sets = reply["recordsets"].as_array();
-    let shown = |change| sets.is_some_and(|sets| sets.iter().any(|set| shows(set, change)));
-    Ok(changes.iter().map(shown).collect())
+    let all = path(zone);
+    let reply = match (changes, &sets[..]) {
+        ([change], [set]) => match known(change) {
+            Some(held) => talk.call("PUT", &[&all, "/", &held.id].concat(), Some(set), To::Change),
+            None => talk.call("POST", &all, Some(set), To::Change),
+        },
+        _ => talk.call("PUT", &all, Some(&json!({"recordsets": sets})), To::Change),
+    }?;
+    let shown = match reply["recordsets"].as_array() {
+        Some(list) => &list[..],
+        None => std::slice::from_ref(&reply),
+    };
+    Ok(changes.iter().map(|change| shown.iter().any(|set| shows(set, change))).collect())
 }
 
 /// The set in a reply is the one that was sent.
@@ -194,24 +186,28 @@ fn shows(set: &Value, change: &Change<'_>) -> bool {
         && zones::holds(&set["records"], change)
 }
 
+const MEANINGS: &[(&str, No)] = &[
+    ("APIGW.0301", No::Token),
+    ("APIGW.0302", No::Denied),
+    ("APIGW.0305", No::Denied),
+    ("APIGW.0308", No::Rate),
+    ("DNS.0302", No::Zone),
+    ("DNS.0313", No::Moved),
+    ("DNS.0335", No::Exists),
+];
+
 fn said(status: u16, json: &Value) -> Said {
     // The gateway's own, then the service's.
     let text = |names: [&str; 2]| names.into_iter().find_map(|name| json[name].as_str());
     let code = text(["error_code", "code"]);
     let words = text(["error_msg", "message"]).or(code).unwrap_or_default();
     let expired = ["expired", "x-sdk-date", "X-Sdk-Date"].iter().any(|word| words.contains(word));
-    let no = match (code, status) {
-        (None, 200..300) => return Said::Yes,
-        (None, _) => return Said::Foreign,
-        (Some("APIGW.0301"), _) if expired => No::Clock,
-        (Some("APIGW.0301"), _) => No::Token,
-        (Some("APIGW.0308"), _) => No::Rate,
-        (Some("APIGW.0302" | "APIGW.0305"), _) => No::Denied,
-        (Some("DNS.0302"), _) => No::Zone,
-        (Some("DNS.0335"), _) => No::Exists,
-        (Some("DNS.0313"), _) => No::Moved,
-        (_, 0..400) => No::Record,
-        _ => No::by(status),
+    let no = match code {
+        None if (200..300).contains(&status) => return Said::Yes,
+        None => return Said::Foreign,
+        Some("APIGW.0301") if expired => No::Clock,
+        Some(_) if status < 400 => No::Record,
+        Some(code) => rest::no(code, MEANINGS).unwrap_or(No::by(status)),
     };
     Said::No(no, words.into())
 }

@@ -441,6 +441,22 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// What the first of these means that is part of a code.
+pub fn no(code: &str, meanings: &[(&str, No)]) -> Option<No> {
+    meanings.iter().find(|(part, _)| code.contains(part)).map(|(_, no)| *no)
+}
+
+/// Puts these at the end.
+pub fn add(out: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| out.push_str(part));
+}
+
+/// Where the next page is, if this one is full: `name` and what was shown so far.
+pub fn after(page: &Page<'_>, size: usize, name: &str) -> Option<String> {
+    let shown = page.number * u64::try_from(size).unwrap_or(0);
+    (page.count == size).then(|| [name, &shown.to_string()].concat())
+}
+
 /// A body that is JSON.
 pub fn json(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok()

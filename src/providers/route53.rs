@@ -30,8 +30,8 @@ pub const PROVIDER: Provider = Provider {
         OptionDoc::required(
             "secret_access_key",
             Kind::Secret,
-            "its secret; allow it route53:ListHostedZones, ListHostedZonesByName, \
-             ListResourceRecordSets and ChangeResourceRecordSets, no more",
+            "its secret; it needs ListHostedZones, ListHostedZonesByName, \
+             ListResourceRecordSets and ChangeResourceRecordSets",
         ),
         rest::ZONE,
         OptionDoc::optional(
@@ -59,10 +59,7 @@ static SERVICE: Service = Service {
         auth: &[("", "", &["access_key_id"]), ("", "", &["secret_access_key"])],
         dialect: Some(Dialect { write, read: xml::read }),
         check: "the access key",
-        rights: [
-            "may ListHostedZones and ListHostedZonesByName",
-            "may ListResourceRecordSets and ChangeResourceRecordSets",
-        ],
+        rights: ["may list hosted zones", "may list and change their records"],
         place: "options zone and zone_id",
         // Its limits are per second; another change being carried out takes about as long.
         unsaid: Duration::from_secs(60),
@@ -153,7 +150,7 @@ fn more_sets(page: &Page<'_>) -> Option<String> {
     let name = next("NextRecordName").filter(|_| page["IsTruncated"] == "true")?;
     let mut more = ["&name=", &name, "&type=", &next("NextRecordType")?].concat();
     if let Some(identifier) = next("NextRecordIdentifier") {
-        more.extend(["&identifier=", &identifier]);
+        rest::add(&mut more, &["&identifier=", &identifier]);
     }
     Some(more)
 }
@@ -245,7 +242,7 @@ fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<
     );
     for change in changes {
         let ttl = change.ttl().unwrap_or(NEW_TTL).to_string();
-        text.extend([
+        let head = [
             "<Change><Action>UPSERT</Action><ResourceRecordSet><Name>",
             &change.item.name,
             "</Name><Type>",
@@ -253,10 +250,12 @@ fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<
             "</Type><TTL>",
             &ttl,
             "</TTL><ResourceRecords>",
-        ]);
+        ];
+        rest::add(&mut text, &head);
         for (_, address) in &change.values {
             let address = address.to_string();
-            text.extend(["<ResourceRecord><Value>", &address, "</Value></ResourceRecord>"]);
+            let value = ["<ResourceRecord><Value>", &address, "</Value></ResourceRecord>"];
+            rest::add(&mut text, &value);
         }
         text.push_str("</ResourceRecords></ResourceRecordSet></Change>");
     }
@@ -268,6 +267,21 @@ fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<
     let taken = status.is_some_and(|status| status == "PENDING" || status == "INSYNC");
     Ok(vec![taken; changes.len()])
 }
+
+/// Parts of codes, of which the first that fits counts.
+const MEANINGS: &[(&str, No)] = &[
+    ("RequestExpired", No::Clock),
+    ("RequestTimeTooSkewed", No::Clock),
+    ("Throttling", No::Rate),
+    ("PriorRequestNotComplete", No::Rate),
+    ("InvalidClientTokenId", No::Token),
+    ("Signature", No::Token),
+    ("UnrecognizedClient", No::Token),
+    ("NoSuchHostedZone", No::Zone),
+    ("InvalidDomainName", No::Zone),
+    ("ServiceUnavailable", No::Broken),
+    ("Internal", No::Broken),
+];
 
 fn said(status: u16, json: &Value) -> Said {
     let Some((root, inner)) = json.as_object().and_then(|json| json.iter().next()) else {
@@ -283,17 +297,9 @@ fn said(status: u16, json: &Value) -> Said {
     };
     let Some(code) = code else { return Said::Foreign };
     let words = words.unwrap_or(code);
-    let no = match code {
-        "RequestExpired" | "RequestTimeTooSkewed" => No::Clock,
-        _ if words.starts_with("Signature expired") => No::Clock,
-        _ if words.starts_with("Signature not yet current") => No::Clock,
-        "Throttling" | "ThrottlingException" | "PriorRequestNotComplete" => No::Rate,
-        "InvalidClientTokenId" | "SignatureDoesNotMatch" | "IncompleteSignature" => No::Token,
-        "UnrecognizedClientException" | "InvalidSignatureException" => No::Token,
-        "NoSuchHostedZone" | "InvalidDomainName" => No::Zone,
-        "ServiceUnavailable" | "InternalFailure" | "InternalError" => No::Broken,
-        _ => No::by(status),
-    };
+    let late =
+        ["Signature expired", "Signature not yet"].iter().any(|start| words.starts_with(start));
+    let no = if late { No::Clock } else { rest::no(code, MEANINGS).unwrap_or(No::by(status)) };
     Said::No(no, words.into())
 }
 

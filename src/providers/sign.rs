@@ -5,6 +5,7 @@
 //! Paths and queries are signed as they are sent: they must be encoded once (RFC 3986 2.1) and
 //! hold nothing that is encoded twice for it.
 
+use super::rest::add;
 use crate::world::HttpRequest;
 use ring::{digest, hmac};
 
@@ -57,8 +58,9 @@ pub fn sign(scheme: &Scheme, request: HttpRequest, with: &With<'_>) -> HttpReque
     for name in with.headers {
         let given = request.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
         let value = if *name == "host" { host } else { given.map_or("", |(_, value)| value) };
-        headers.extend([*name, ":", value.trim(), "\n"]);
-        names.extend([if names.is_empty() { "" } else { ";" }, *name]);
+        add(&mut headers, &[name, ":", value.trim(), "\n"]);
+        let mark = if names.is_empty() { "" } else { ";" };
+        add(&mut names, &[mark, name]);
     }
     let slash = if scheme.slash && !path.ends_with('/') { "/" } else { "" };
     let hash = sha256(request.body.as_deref().unwrap_or_default());
@@ -81,7 +83,7 @@ pub fn sign(scheme: &Scheme, request: HttpRequest, with: &With<'_>) -> HttpReque
     let mut text = String::from(scheme.name);
     for part in [with.moment, with.scope, &sha256(canonical.as_bytes())] {
         if !part.is_empty() {
-            text.extend(["\n", part]);
+            add(&mut text, &["\n", part]);
         }
     }
     let mut key = hmac::Key::new(hmac::HMAC_SHA256, [scheme.key, with.secret].concat().as_bytes());
@@ -132,17 +134,19 @@ impl<'u> Where<'u> {
     }
 }
 
-/// A query with its parameters in order of their names.
+/// A query with its parameters in order of their names. There are few, and a sort is much code.
 fn sorted(query: &str) -> String {
     let mut pairs: Vec<(&str, &str)> = query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .collect();
-    pairs.sort_unstable();
-    let mut out = String::with_capacity(query.len());
-    for (name, value) in pairs {
-        out.extend([if out.is_empty() { "" } else { "&" }, name, "=", value]);
+    let mut out = String::with_capacity(query.len() + 1);
+    while let Some((at, (name, value))) = pairs.iter().copied().enumerate().min_by_key(|(_, p)| *p)
+    {
+        let mark = if out.is_empty() { "" } else { "&" };
+        add(&mut out, &[mark, name, "=", value]);
+        pairs.swap_remove(at);
     }
     out
 }
@@ -153,8 +157,11 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut out = String::with_capacity(2 * bytes.len());
+    for half in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        out.push(char::from(if half < 10 { b'0' + half } else { b'a' - 10 + half }));
+    }
+    out
 }
 
 #[cfg(test)]

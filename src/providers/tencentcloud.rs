@@ -9,6 +9,7 @@ use super::*;
 use crate::model::utc;
 use crate::world::HttpRequest;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 
 pub const PROVIDER: Provider = Provider {
     id: "tencentcloud",
@@ -48,7 +49,9 @@ static SERVICE: Service = Service {
     zones,
     read,
     change: |talk, zone, changes, outcomes| {
-        zones::batches(&SERVICE, talk, zone, changes, outcomes, send)
+        zones::batches(&SERVICE, talk, zone, changes, outcomes, |talk, zone, changes| {
+            zones::by_record(talk, zone, changes, send)
+        })
     },
     batch: 1,
     ttl: (1, 604_800),
@@ -89,13 +92,14 @@ fn zones(talk: &mut Talk<'_>, _: Option<&str>) -> Result<Vec<Zone>, Fault> {
 
 /// In pages of 3000.
 fn more(page: &Page<'_>) -> Option<String> {
-    (page.count == 3000).then(|| format!("&Offset={}", page.number * 3000))
+    rest::after(page, 3000, "&Offset=")
 }
 
 fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held>, Fault> {
-    let mut path = format!("DescribeRecordList?Domain={}&ErrorOnEmpty=no&Limit=3000", zone.part());
+    let mut path =
+        ["DescribeRecordList?Domain=", &zone.part(), "&ErrorOnEmpty=no&Limit=3000"].concat();
     if let (Some(_), Some(item)) = (zones::ask_for(items).0, items.first()) {
-        path.extend(["&Subdomain=", &percent(&item.name)]);
+        rest::add(&mut path, &["&Subdomain=", &percent(&item.name)]);
     }
     let list = talk.list(&path, "/Response/RecordList", more, To::Read)?;
     zones::held(talk, items, list, |object| {
@@ -105,58 +109,69 @@ fn read(talk: &mut Talk<'_>, zone: &Zone, items: &[Item<'_>]) -> Result<Vec<Held
     })
 }
 
-fn send(talk: &mut Talk<'_>, zone: &Zone, changes: &[Change<'_>]) -> Result<Vec<bool>, Fault> {
-    let mut confirmed = vec![true; changes.len()];
-    for (confirmed, change) in confirmed.iter_mut().zip(changes) {
-        for (held, address) in change.records() {
-            let mut body = json!({
-                "Domain": zone.name, "SubDomain": change.item.name, "Value": address.to_string(),
-            });
-            let action = match held {
-                Some(held) => {
-                    body["RecordId"] = held.note["RecordId"].clone();
-                    body["RecordLine"] = held.note["Line"].clone();
-                    body["RecordLineId"] = held.note["LineId"].clone();
-                    body["Ttl"] = change.ttl_of(Some(held)).into();
-                    "ModifyDynamicDNS"
-                }
-                None => {
-                    body["RecordType"] = change.rtype().into();
-                    body["RecordLine"] = DEFAULT_LINE.into();
-                    if let Some(ttl) = change.ttl() {
-                        body["TTL"] = ttl.into();
-                    }
-                    "CreateRecord"
-                }
-            };
-            let reply = talk.call("POST", action, Some(&body), To::Change)?;
-            let id = rest::id(&reply["Response"]["RecordId"]);
-            *confirmed &= id.is_some_and(|id| held.is_none_or(|held| held.id == id));
+fn send(
+    talk: &mut Talk<'_>,
+    zone: &Zone,
+    change: &Change<'_>,
+    held: Option<&Held>,
+    address: IpAddr,
+) -> Result<Value, Fault> {
+    let mut body = json!({
+        "Domain": zone.name, "SubDomain": change.item.name, "Value": address.to_string(),
+    });
+    let action = match held {
+        Some(held) => {
+            for (ours, theirs) in
+                [("RecordId", "RecordId"), ("RecordLine", "Line"), ("RecordLineId", "LineId")]
+            {
+                body[ours] = held.note[theirs].clone();
+            }
+            body["Ttl"] = change.ttl_of(Some(held)).into();
+            "ModifyDynamicDNS"
         }
-    }
-    Ok(confirmed)
+        None => {
+            body["RecordType"] = change.rtype().into();
+            body["RecordLine"] = DEFAULT_LINE.into();
+            if let Some(ttl) = change.ttl() {
+                body["TTL"] = ttl.into();
+            }
+            "CreateRecord"
+        }
+    };
+    let mut reply = talk.call("POST", action, Some(&body), To::Change)?;
+    Ok(reply["Response"]["RecordId"].take())
 }
+
+/// Parts of codes, of which the first that fits counts (dnspod 2021-03-23, error codes).
+const MEANINGS: &[(&str, No)] = &[
+    ("SignatureExpire", No::Clock),
+    ("RequestLimitExceeded", No::Rate),
+    ("FrequencyLimit", No::Rate),
+    ("UnauthorizedOperation", No::Denied),
+    ("OperationDenied", No::Denied),
+    ("NotRealNamedUser", No::Denied),
+    ("LoginAreaNotAllowed", No::Denied),
+    ("AuthFailure", No::Token),
+    ("FailedOperation.Login", No::Token),
+    ("InternalError", No::Broken),
+    ("UnknowError", No::Broken),
+    ("DomainIsLocked", No::Zone),
+    ("DomainIsSpam", No::Zone),
+    ("DomainNotExists", No::Zone),
+    ("NoDataOfDomain", No::Zone),
+    (".DomainInvalid", No::Zone),
+    ("DomainIdInvalid", No::Zone),
+    ("NoDataOfRecord", No::Moved),
+    ("RecordIdInvalid", No::Moved),
+    ("DomainRecordExist", No::Exists),
+];
 
 fn said(_: u16, json: &Value) -> Said {
     let reply = &json["Response"];
     let Some(code) = reply["Error"]["Code"].as_str() else {
         return if reply["RequestId"].is_string() { Said::Yes } else { Said::Foreign };
     };
-    let (kind, detail) = code.split_once('.').unwrap_or((code, ""));
-    let no = match (kind, detail) {
-        ("AuthFailure", "SignatureExpire") => No::Clock,
-        ("RequestLimitExceeded", _) | (_, "FrequencyLimit") => No::Rate,
-        ("UnauthorizedOperation" | "OperationDenied", _)
-        | ("AuthFailure", "UnauthorizedOperation")
-        | ("FailedOperation", "NotRealNamedUser" | "LoginAreaNotAllowed") => No::Denied,
-        ("AuthFailure", _) | ("FailedOperation", "LoginFailed" | "LoginTimeout") => No::Token,
-        ("InternalError", _) | ("FailedOperation", "UnknowError") => No::Broken,
-        ("FailedOperation", "DomainIsLocked" | "DomainIsSpam") => No::Zone,
-        (_, "DomainNotExists" | "NoDataOfDomain" | "DomainInvalid" | "DomainIdInvalid") => No::Zone,
-        (_, "NoDataOfRecord" | "RecordIdInvalid") => No::Moved,
-        (_, "DomainRecordExist") => No::Exists,
-        _ => No::Record,
-    };
+    let no = rest::no(code, MEANINGS).unwrap_or(No::Record);
     Said::No(no, reply["Error"]["Message"].as_str().unwrap_or(code).into())
 }
 

@@ -536,6 +536,26 @@ pub fn single(
     Ok(confirmed)
 }
 
+/// Changes or makes one record, and gives the id that the reply shows.
+pub type One = fn(&mut Talk<'_>, &Zone, &Change<'_>, Option<&Held>, IpAddr) -> Result<Value, Fault>;
+
+/// Sends the records of these sets that differ, one by one.
+pub fn by_record(
+    talk: &mut Talk<'_>,
+    zone: &Zone,
+    changes: &[Change<'_>],
+    one: One,
+) -> Result<Vec<bool>, Fault> {
+    let mut confirmed = vec![true; changes.len()];
+    for (confirmed, change) in confirmed.iter_mut().zip(changes) {
+        for (held, address) in change.records() {
+            let id = rest::id(&one(talk, zone, change, held, address)?);
+            *confirmed &= id.is_some_and(|id| held.is_none_or(|held| held.id == id));
+        }
+    }
+    Ok(confirmed)
+}
+
 /// How a batch is sent; tells for each change whether the reply confirmed it.
 pub type Send = fn(&mut Talk<'_>, &Zone, &[Change<'_>]) -> Result<Vec<bool>, Fault>;
 

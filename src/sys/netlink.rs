@@ -85,10 +85,12 @@ pub fn route(query: &RouteQuery) -> Result<Option<Route>, String> {
 
 /// The IPv6 neighbours that were heard of: the link's index, MAC, address.
 pub fn neighbours() -> Result<Vec<(u32, Mac, Ipv6Addr)>, String> {
-    let read = &|message: &Message<'_>, found: &mut Vec<_>| {
-        found.extend(rtnetlink::neighbour(message));
-    };
-    dump("neighbours", &rtnetlink::dump_neighbours(1), read)
+    let mut found = Vec::new();
+    dump("neighbours", &rtnetlink::dump_neighbours(1), &mut |message| match message {
+        Some(message) => found.extend(rtnetlink::neighbour(message)),
+        None => found.clear(),
+    })?;
+    Ok(found)
 }
 
 /// Some address on the Internet.
@@ -97,29 +99,32 @@ pub fn somewhere(family: Family) -> Option<IpAddr> {
 }
 
 fn addresses(family: Family) -> Result<Vec<(u32, Address)>, String> {
-    let read = &|message: &Message<'_>, found: &mut Vec<_>| {
-        found.extend(rtnetlink::address(message));
-    };
-    dump("addresses", &rtnetlink::dump_addresses(family, 1), read)
+    let mut found = Vec::new();
+    dump("addresses", &rtnetlink::dump_addresses(family, 1), &mut |message| match message {
+        Some(message) => found.extend(rtnetlink::address(message)),
+        None => found.clear(),
+    })?;
+    Ok(found)
 }
 
-fn dump<T>(
+/// Hands every message of a dump to `each`; `None`: forget those so far, it begins again.
+fn dump(
     what: &str,
     request: &[u8],
-    read: &dyn Fn(&Message<'_>, &mut Vec<T>),
-) -> Result<Vec<T>, String> {
+    each: &mut dyn FnMut(Option<&Message<'_>>),
+) -> Result<(), String> {
     // A dump that was torn by a change says so. With changes this fast the bell rings anyway.
     for _ in 0..8 {
-        let mut found = Vec::new();
+        each(None);
         let mut torn = false;
         let answer = ask(request, true, &mut |message| {
             torn |= message.flags & rtnetlink::NLM_F_DUMP_INTR != 0;
-            read(message, &mut found);
+            each(Some(message));
         });
         match answer {
             Ok(()) if torn => continue,
-            Ok(()) => return Ok(found),
-            Err(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => return Ok(Vec::new()),
+            // No IPv6 in this kernel: nothing to list.
+            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => return Ok(()),
             Err(errno) => {
                 return Err(format!("the kernel's list of {what} failed: {}", errno.desc()));
             }

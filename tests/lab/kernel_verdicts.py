@@ -370,6 +370,10 @@ class Random:
             condition, verdict = self.condition(hook, family), self.verdict(kind, later, family)
             if kind == "nat" and "dport" not in condition and re.search(r":\d+", verdict):
                 condition += f" {self.pick('tcp', 'udp')} dport {self.ports()}"
+            # nft 1.0.6 lists `meta nfproto … reject with tcp reset` without its first condition,
+            # so nobody who reads the listing can know of it.
+            if "nfproto" in condition:
+                verdict = verdict.replace(" with tcp reset", "")
             yield f'  {condition} {verdict} comment "rule {number}"'
 
     def table(self, number, family):
@@ -397,6 +401,9 @@ class Random:
                 policy = "accept" if kind == "nat" or quiet else self.pick("accept", "drop")
                 out.append(f" chain {kind}_{hook}_base{again} {{")
                 out.append(f"  type {kind} hook {hook} priority {self.r.choice(some)}; policy {policy};")
+                if hook == "postrouting":
+                    # The answer of a reject shall be seen.
+                    out.append('  oifname "wan0" accept')
                 if hook == "prerouting" and kind == "filter" and self.r.random() < 0.15:
                     out.append("  udp dport 53 notrack")
                 out += self.rules(kind, hook, family, names, self.pick(1, 2, 4, 8))

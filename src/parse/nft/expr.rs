@@ -21,7 +21,7 @@ pub enum Kind {
     CtState,
     CtStatus,
     TcpFlags,
-    DestKind,
+    RouteType,
     Other,
 }
 
@@ -481,7 +481,7 @@ fn field(left: &Value) -> (Part, Kind) {
             _ => other(&format!("ct {key}")),
         },
         "fib" if text(body, "result") == "type" && strings(body.get("flags")) == ["daddr"] => {
-            (Field::DestKind, Kind::DestKind)
+            (Field::DestKind, Kind::RouteType)
         }
         "payload" if body.get("base").is_some() => raw(body),
         "payload" => {
