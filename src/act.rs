@@ -3,11 +3,12 @@
 
 use crate::decide::{self, Decision, Step};
 use crate::dry::Dry;
-use crate::journal::{Journal, Outside, RecordKey, backoff};
+use crate::journal::{Journal, Outside, OutsideKey, RecordKey, backoff};
 use crate::lookup;
 use crate::lookup::gateway::Router;
 use crate::model::config::Config;
 use crate::model::known::Known;
+use crate::model::line::Seen;
 use crate::model::name::{Family, Want};
 use crate::model::outcome::Outcome;
 use crate::model::wan::WanView;
@@ -43,21 +44,27 @@ pub fn ask_outside(
 ) -> bool {
     let mut asked = Vec::new();
     for decision in decisions {
-        let Step::Ask(device) = &decision.step else { continue };
+        let (device, needed) = match &decision.step {
+            Step::Ask(device) => (device.as_deref(), true),
+            Step::Check(_, device) => (Some(&device[..]), false),
+            _ => continue,
+        };
         let wan = &config.names[decision.name].wan;
         let key = (wan.clone().unwrap_or_default(), decision.family);
         if asked.contains(&key) {
             continue;
         }
         let own = view.find(wan.as_deref(), decision.family).map(decide::own).unwrap_or_default();
-        let answer = ask(sys, config, journal, device.as_deref(), decision.family, save);
-        if sys.stopping() {
+        if !needed && !can_spare(sys, config, journal, decision.family) {
+            let entry = Outside { seen_from: own, failures: decide::CHECKS, ..Outside::default() };
+            journal.outside.insert(key.clone(), entry);
+            asked.push(key);
+            continue;
+        }
+        let asking = Asking { key: key.clone(), device, own, all: false };
+        if ask_one(sys, config, journal, asking, save).is_none() {
             break;
         }
-        let now = sys.now();
-        let chance = sys.chance();
-        let entry = journal.outside.entry(key.clone()).or_default();
-        *entry = remember(entry, own, answer, config.lookup.interval, now, chance);
         asked.push(key);
     }
     if !asked.is_empty() {
@@ -67,16 +74,63 @@ pub fn ask_outside(
     !asked.is_empty()
 }
 
+/// After a check, enough services must be left for when the line changes and they are needed.
+fn can_spare(sys: &mut dyn Sys, config: &Config, journal: &Journal, family: Family) -> bool {
+    let services = lookup::services(&config.lookup, family);
+    let free = |url: &str| journal.services.get(&(url.to_string(), family)).copied();
+    !lookup::pick(&services, &free, sys.now(), 2 * config.lookup.agree.max(1)).ask.is_empty()
+}
+
+/// For which WAN the outside is asked.
+#[derive(Clone, Debug)]
+pub struct Asking<'d> {
+    pub key: OutsideKey,
+    pub device: Option<&'d str>,
+    /// The WAN's addresses, to which the answer belongs.
+    pub own: Vec<IpAddr>,
+    /// Every service, also when fewer would do.
+    pub all: bool,
+}
+
+/// Asks for one WAN and notes the answer. What each service said; `None` if TERM or INT came in
+/// between.
+pub fn ask_one(
+    sys: &mut dyn Sys,
+    config: &Config,
+    journal: &mut Journal,
+    asking: Asking,
+    save: &mut dyn FnMut(&mut dyn Sys, &Journal),
+) -> Option<Vec<Seen>> {
+    let (answer, said) = ask(sys, config, journal, &asking, save);
+    let Asking { key, own, .. } = asking;
+    if sys.stopping() {
+        return None;
+    }
+    let now = sys.now();
+    let chance = sys.chance();
+    let entry = journal.outside.entry(key).or_default();
+    *entry = remember(entry, own, answer, &said, config.lookup.interval, now, chance);
+    Some(said)
+}
+
 /// What the journal keeps of a look from outside, after what it kept of the last.
 fn remember(
     last: &Outside,
     own: Vec<IpAddr>,
     answer: Answer,
+    said: &[Seen],
     interval: Duration,
     now: Duration,
     chance: u64,
 ) -> Outside {
-    let failures = match (&answer, last.seen_from == own) {
+    let same = last.seen_from == own;
+    // A look that brought nothing does not take back what others agreed on.
+    let seen = match answer {
+        Answer::Known(_) => said.iter().filter(|one| one.answer.is_ok()).cloned().collect(),
+        _ if same => last.seen.clone(),
+        _ => Vec::new(),
+    };
+    let failures = match (&answer, same) {
         (Answer::Known(_), _) => 0,
         (_, true) => last.failures.saturating_add(1),
         (_, false) => 1,
@@ -87,7 +141,7 @@ fn remember(
         Answer::Unknown(why) => (None, why, now + retry.min(interval)),
         Answer::TooSoon(at) => (None, "the services were asked a moment ago".into(), at.max(now)),
     };
-    Outside { seen_from: own, answer, trouble, asked_at: now, next, failures }
+    Outside { seen_from: own, answer, trouble, asked_at: now, next, failures, seen }
 }
 
 enum Answer {
@@ -100,22 +154,23 @@ fn ask(
     sys: &mut dyn Sys,
     config: &Config,
     journal: &mut Journal,
-    device: Option<&str>,
-    family: Family,
+    asking: &Asking,
     save: &mut dyn FnMut(&mut dyn Sys, &Journal),
-) -> Answer {
+) -> (Answer, Vec<Seen>) {
     let now = sys.now();
+    let Asking { key: (_, family), device, all, .. } = *asking;
     let services = lookup::services(&config.lookup, family);
     let free = |url: &str| journal.services.get(&(url.to_string(), family)).copied();
     let pick = lookup::pick(&services, &free, now, config.lookup.agree);
     if pick.ask.is_empty() {
-        return match pick.earliest {
+        let answer = match pick.earliest {
             Some(at) => Answer::TooSoon(at),
             None => Answer::Unknown(format!(
                 "fewer than {} independent lookup services are configured for {family}",
                 config.lookup.agree
             )),
         };
+        return (answer, Vec::new());
     }
     // Noted before they are asked: a crash in the middle must not ask them again at once.
     for service in &pick.ask {
@@ -132,7 +187,7 @@ fn ask(
         ca_file: config.lookup.ca_file.as_deref(),
         allow_http: config.lookup.allow_http,
         agree: config.lookup.agree,
-        all: false,
+        all,
         router,
         assume_public: &config.assume_public,
     };
@@ -151,10 +206,11 @@ fn ask(
         let free = journal.services.entry((url, family)).or_default();
         *free = (now + rest).max(*free);
     }
-    match asked.verdict {
+    let answer = match asked.verdict {
         Known::Known(ip) => Answer::Known(ip),
         Known::Unknown(why) => Answer::Unknown(why),
-    }
+    };
+    (answer, asked.answers)
 }
 
 /// The default gateway of a device, and our own address towards it.
@@ -367,6 +423,7 @@ mod tests {
             family: Family::Ipv4,
             device: Known::Known(Some(("wan0".into(), Because::KernelRoute))),
             addresses: vec![address],
+            access: Default::default(),
         });
         view
     }
@@ -396,7 +453,7 @@ mod tests {
         };
         let last = journal.outside.entry((String::new(), Family::Ipv4)).or_default();
         let own = decide::own(&view.wans[0]);
-        *last = remember(last, own, answer, config.lookup.interval, now, 0);
+        *last = remember(last, own, answer, &[], config.lookup.interval, now, 0);
         let decision = decide::decide(&view, journal, config, now).remove(0);
         if let Step::Publish(addresses) = &decision.step {
             let name = &config.names[0];

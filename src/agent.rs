@@ -9,6 +9,7 @@ use crate::decide::{Decision, Step, decide};
 use crate::hooks;
 use crate::journal::{Journal, Moment};
 use crate::model::config::Config;
+use crate::model::line::Verdict;
 use crate::model::map::Map;
 use crate::model::name::Family;
 use crate::model::outcome::Outcome;
@@ -23,10 +24,16 @@ use std::time::Duration;
 /// Shortest sleep between two rounds that only the time has called for.
 const SOONEST: Duration = Duration::from_millis(50);
 
+mod lines;
+
+pub use lines::{How, Lines, OneLine, Told};
+
 /// One round's facts, for those who print them.
 #[derive(Debug)]
 pub struct Round {
     pub view: WanView,
+    /// On the line of each of the view's WANs, in its order.
+    pub verdicts: Vec<Verdict>,
     /// As they stood before acting.
     pub decisions: Vec<Decision>,
     pub happened: Vec<Happened>,
@@ -41,6 +48,8 @@ pub struct Agent {
     pub journal: Journal,
     /// What was last logged of each record: a daemon that repeats itself is not read.
     told: Map<(usize, Family), String>,
+    /// The same for the line of each WAN.
+    told_lines: Map<(Option<String>, Family), String>,
     /// The essence that the copy on flash holds.
     copied: Option<u64>,
     /// The journal could not be written; said once.
@@ -54,6 +63,7 @@ impl Agent {
             config,
             journal: Journal::default(),
             told: Map::new(),
+            told_lines: Map::new(),
             copied: None,
             unwritable: false,
         };
@@ -167,7 +177,7 @@ impl Agent {
                 let learnt = decide(&view, journal, config, sys.now());
                 let mut fresh = Vec::new();
                 for (decision, now) in decisions.iter_mut().zip(learnt) {
-                    if matches!(decision.step, Step::Ask(_)) {
+                    if matches!(decision.step, Step::Ask(_) | Step::Check(..)) {
                         *decision = now;
                         fresh.push(decision.clone());
                     }
@@ -176,6 +186,7 @@ impl Agent {
             }
             tell_again = hooks::tell(sys, config, journal, &mut save);
         }
+        let verdicts = self.verdicts(&view);
         self.tell(&decisions, &happened);
         let now = sys.now();
         let after = decide(&view, &self.journal, &self.config, now);
@@ -184,12 +195,12 @@ impl Agent {
         let again = after
             .iter()
             .filter_map(|decision| match decision.step {
-                Step::Ask(_) if acting => Some(soon),
+                Step::Ask(_) | Step::Check(..) if acting => Some(soon),
                 _ => decision.again.map(|at| at.max(now)),
             })
             .chain(tell_again)
             .min();
-        Round { view, decisions, happened, again }
+        Round { view, verdicts, decisions, happened, again }
     }
 
     /// Forgets what failed for good, too. Waits that a provider asked for stay.
@@ -286,7 +297,10 @@ impl Agent {
         }
         for decision in decisions {
             let at = (decision.name, decision.family);
-            if matches!(decision.step, Step::Publish(_) | Step::Wait(_) | Step::Right(_)) {
+            if matches!(
+                decision.step,
+                Step::Publish(_) | Step::Wait(_) | Step::Right(_) | Step::Check(..)
+            ) {
                 continue;
             }
             if self.told.get(&at) == Some(&decision.why) {

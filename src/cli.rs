@@ -16,6 +16,8 @@ Commands:
   once --dry-run      send and write nothing; show the requests instead, with
                       their secrets replaced
   why [NAME] [--json] look and tell what would be done, and why; changes nothing
+  line [--json]       what the ISP gives on each WAN (public address, CGNAT,
+                      DS-Lite, ...), by what evidence, and what that means
   status [--json]     what was published, what failed, when it is tried again
   clock               tell the daemon that the clock was set (for hotplug.d/ntp)
   check-config [FILE] read the config and tell what is wrong with it; --json:
@@ -57,6 +59,7 @@ pub enum Command {
     Run,
     Once { again: bool, dry: bool },
     Why { name: Option<String>, json: bool },
+    Line { json: bool },
     Status { json: bool },
     Clock,
     CheckConfig { json: bool },
@@ -160,6 +163,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         "run" => Command::Run,
         "once" => Command::Once { again, dry },
         "why" => Command::Why { name: argument.map(|name| name.to_ascii_lowercase()), json },
+        "line" => Command::Line { json },
         "status" => Command::Status { json },
         "clock" => Command::Clock,
         "check-config" => {
@@ -184,7 +188,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         "help" => Command::Help,
         _ => return Err(format!("there is no command '{word}'; see reachd --help")),
     };
-    let facts = matches!(&word[..], "status" | "why" | "check-config" | "providers" | "report");
+    let facts =
+        matches!(&word[..], "status" | "why" | "line" | "check-config" | "providers" | "report");
     if json && !facts {
         return Err(format!("--json goes with what tells facts, not with {word}"));
     }
@@ -268,6 +273,7 @@ mod tests {
             "run",
             "once",
             "why",
+            "line",
             "status",
             "clock",
             "check-config",

@@ -7,10 +7,12 @@
 
 use crate::choose::{self, Choice, Reject};
 use crate::host::{self, Found, Published};
-use crate::journal::{Calls, Journal, Moment, RecordKey};
+use crate::journal::{Calls, Journal, Moment, Outside, RecordKey};
+use crate::line::{self, Facts};
 use crate::model::address::{Kind, class};
 use crate::model::config::Config;
 use crate::model::known::Known;
+use crate::model::line::{Line, Verdict};
 use crate::model::name::{Family, Name, SharedLine};
 use crate::model::utc::utc;
 use crate::model::wan::{Because, Wan, WanView};
@@ -43,6 +45,9 @@ pub enum Step {
     Publish(Vec<IpAddr>),
     /// The provider confirmed these; nothing to do.
     Right(Vec<IpAddr>),
+    /// The provider confirmed these, and they look public: lookups bound to this device shall
+    /// tell whether the Internet sees them, too.
+    Check(Vec<IpAddr>, String),
     /// These should be there, but the provider may not be called yet (see `again`).
     Wait(Vec<IpAddr>),
     /// These should be there, but the provider cannot be called before the clock is set.
@@ -120,40 +125,94 @@ fn record(
             Found::Unknown(why, again) => (Step::Unknown, why, again.map(|after| now + after)),
         };
     }
+    let verdict = verdict(journal, config, wan);
+    if verdict.line == Line::VpnEgress && name.wan.is_none() && name.shared_line != SharedLine::Wan
+    {
+        return (Step::Skip, vpn(name, device), None);
+    }
     let (addresses, why, ends) = match choose::choose(&wan.addresses, family, published, &usable) {
         Choice::Use(ip, why) => {
             let chosen = wan.addresses.iter().find(|address| address.ip == ip);
             let ends = end(chosen.and_then(|address| address.preferred), now);
-            (vec![ip], format!("{} on {device}: {why}", is_what(ip)), ends)
+            let mut why = format!("{} on {device}: {why}", is_what(ip));
+            if let Line::Map { .. } = verdict.line {
+                why.push_str("; it is shared by ports, see reachd line");
+            }
+            match unseen(journal, config, wan, name) {
+                Some(other) => {
+                    let seen = format!("{device} has {ip}, but the Internet sees {other}");
+                    (Vec::new(), seen, None)
+                }
+                None => (vec![ip], why, ends),
+            }
         }
         Choice::None(rejected) => {
             let seen = seen(wan, device, &rejected);
-            match name.shared_line {
-                SharedLine::Outside if !worth_asking(wan) => return (Step::Absent, seen, None),
-                SharedLine::Outside => match outside(journal, wan, now) {
-                    Asked::Answer(ip, next) => {
-                        let why = format!("the Internet sees {ip}; {seen}");
-                        let answer =
-                            target(view, journal, config, now, name, family, vec![ip], why);
-                        return sooner(answer, Some(next));
-                    }
-                    Asked::Trouble(why, next) => {
-                        let why = format!("{why}; {seen}");
-                        return (Step::Unknown, why, Some(next));
-                    }
-                    Asked::NotYet => match clock(view, config, name) {
-                        Some(why) => return (Step::Unknown, why, Some(now + CLOCK_RETRY)),
-                        None => return (Step::Ask(Some(device.clone())), seen, None),
-                    },
-                },
-                _ if wan.addresses.is_empty() || !shared(&rejected) => {
-                    return (Step::Absent, seen, None);
-                }
-                _ => return (Step::Skip, skip(name, seen), None),
+            let translated = matches!(verdict.line, Line::DsLite | Line::Xlat464);
+            let asks = name.shared_line == SharedLine::Outside;
+            if (asks && !worth_asking(wan)) || (!asks && !translated && !shared(&rejected)) {
+                return (Step::Absent, seen, None);
             }
+            (Vec::new(), seen, None)
         }
     };
-    sooner(target(view, journal, config, now, name, family, addresses, why), ends)
+    if !addresses.is_empty() {
+        let check = match name.shared_line == SharedLine::Outside && published == addresses {
+            true if view.clock_unset.is_none() => unchecked(journal, wan, now),
+            _ => None,
+        };
+        if check.is_some_and(|at| at <= now) {
+            return (Step::Check(addresses, device.clone()), why, None);
+        }
+        let answer = target(view, journal, config, now, name, family, addresses, why);
+        return sooner(sooner(answer, ends), check);
+    }
+    let seen = why;
+    // The line is shared: the owner's policy counts.
+    if name.shared_line != SharedLine::Outside {
+        return (Step::Skip, skip(name, seen, &verdict.line), None);
+    }
+    match outside(journal, wan, now) {
+        Asked::Answer(ip, next) => {
+            let why = format!("the Internet sees {ip}; {seen}");
+            sooner(target(view, journal, config, now, name, family, vec![ip], why), Some(next))
+        }
+        Asked::Trouble(why, next) => (Step::Unknown, format!("{why}; {seen}"), Some(next)),
+        Asked::NotYet => match clock(view, config, name) {
+            Some(why) => (Step::Unknown, why, Some(now + CLOCK_RETRY)),
+            None => (Step::Ask(Some(device.clone())), seen, None),
+        },
+    }
+}
+
+/// The verdict on a WAN's line, by what one look and remembered lookups tell.
+pub fn verdict(journal: &Journal, config: &Config, wan: &Wan) -> Verdict {
+    let seen = remembered(journal, wan).map(|known| &known.seen[..]).unwrap_or_default();
+    let assume_public = &config.assume_public[..];
+    line::verdict(&Facts { wan, seen, gateway: None, hops: &[], assume_public })
+}
+
+/// The IPv4 address that the Internet sees, if lookups agreed on one that is none of the WAN's
+/// own though one of those looks public.
+fn unseen(journal: &Journal, config: &Config, wan: &Wan, name: &Name) -> Option<IpAddr> {
+    let asked = name.shared_line != SharedLine::Wan && wan.family == Family::Ipv4;
+    let seen = &remembered(journal, wan).filter(|_| asked)?.seen;
+    line::sees_another(wan, seen, &config.assume_public)
+}
+
+/// So many looks that bring nothing, and a public address is taken at its word.
+pub const CHECKS: u32 = 3;
+
+/// When to ask whether the Internet sees an IPv4 address that looks public; `None`: it is known,
+/// or could not be learnt.
+fn unchecked(journal: &Journal, wan: &Wan, now: Moment) -> Option<Moment> {
+    match remembered(journal, wan) {
+        _ if wan.family == Family::Ipv6 => None,
+        None => Some(now),
+        Some(known) => {
+            (known.seen.is_empty() && known.failures < CHECKS).then_some(known.next.max(now))
+        }
+    }
 }
 
 /// When a lifetime is over. The kernel tells of it as well, but what netifd assigned may be ahead
@@ -235,7 +294,7 @@ fn not_before(calls: &Calls, min_interval: Duration, changed: bool) -> Moment {
 
 /// Can packets of this family leave here at all? IPv6 needs more than a link-local address;
 /// IPv4 may need none (464XLAT), but then only a default route says so.
-fn worth_asking(wan: &Wan) -> bool {
+pub fn worth_asking(wan: &Wan) -> bool {
     wan.addresses.iter().any(|address| class(address.ip).kind.fits_a_record())
         || (wan.family == Family::Ipv4
             && !matches!(wan.device, Known::Known(Some((_, Because::Config)))))
@@ -249,13 +308,24 @@ enum Asked {
 
 /// What the journal holds of lookups for this WAN, as long as nothing changed since.
 fn outside(journal: &Journal, wan: &Wan, now: Moment) -> Asked {
-    match journal.outside.get(&(wan.asked.clone().unwrap_or_default(), wan.family)) {
-        Some(known) if known.seen_from == own(wan) && now < known.next => match known.answer {
+    match remembered(journal, wan) {
+        Some(known) if now < known.next => match known.answer {
             Some(ip) => Asked::Answer(ip, known.next),
             None => Asked::Trouble(known.trouble.clone(), known.next),
         },
         _ => Asked::NotYet,
     }
+}
+
+/// What lookups said of this WAN while it had the addresses that it has now.
+pub fn remembered<'j>(journal: &'j Journal, wan: &Wan) -> Option<&'j Outside> {
+    let known = journal.outside.get(&(wan.asked.clone().unwrap_or_default(), wan.family))?;
+    (known.seen_from == own(wan)).then_some(known)
+}
+
+/// The address that the WAN sends from.
+pub fn source(wan: &Wan) -> Option<IpAddr> {
+    own(wan).into_iter().find(|ip| class(*ip).kind.fits_a_record())
 }
 
 /// The WAN's own addresses, to tell whether an answer from outside still belongs to it.
@@ -299,11 +369,27 @@ fn seen(wan: &Wan, device: &str, rejected: &[(IpAddr, Reject)]) -> String {
     text
 }
 
-fn skip(name: &Name, seen: String) -> String {
+fn skip(name: &Name, seen: String, line: &Line) -> String {
+    let why = match line {
+        Line::DoubleNat { .. } => "connections reach that router first",
+        _ => "no connection from the Internet would arrive",
+    };
+    let title = match line {
+        Line::Unknown => String::new(),
+        _ => format!("; {}", line::title(line)),
+    };
     format!(
-        "{seen}; nothing is published, because no connection from the Internet would arrive. \
-         To publish what the Internet sees all the same, set option shared_line 'outside' in \
-         section '{}'",
+        "{seen}{title}; nothing is published, because {why}. To publish what the Internet sees \
+         all the same, set option shared_line 'outside' in section '{}'",
+        name.section
+    )
+}
+
+fn vpn(name: &Name, device: &str) -> String {
+    format!(
+        "packets to the Internet leave by {device}, a VPN, and what is seen there is the VPN's \
+         address; nothing is published. Name your ISP's network with option wan in section '{}', \
+         or '{device}' if you want the VPN's address",
         name.section
     )
 }
@@ -410,7 +496,8 @@ mod tests {
             Known::Unknown(why) => Known::Unknown(why),
         };
         let addresses = addresses.iter().map(address).collect();
-        let wans = vec![Wan { asked: None, family: Family::Ipv4, device, addresses }];
+        let access = Default::default();
+        let wans = vec![Wan { asked: None, family: Family::Ipv4, device, addresses, access }];
         WanView { wans, ..WanView::default() }
     }
 

@@ -5,6 +5,7 @@
 //! that no wait gets shorter by restarting. Text that is torn, foreign or from a later version
 //! is refused whole: that costs one re-check at the provider, nothing else.
 
+use crate::model::line::{Means, Seen};
 use crate::model::map::Map;
 use crate::model::name::Family;
 use crate::model::outcome::Outcome;
@@ -68,6 +69,9 @@ pub struct Outside {
     /// Not to be asked again before.
     pub next: Moment,
     pub failures: u32,
+    /// Who said what when they last agreed; kept while later lookups from the same addresses
+    /// bring nothing.
+    pub seen: Vec<Seen>,
 }
 
 /// The key of a record: fqdn, family, account id.
@@ -226,6 +230,11 @@ impl Journal {
                 outside.failures,
                 escape(&outside.trouble)
             );
+            for Seen { service, means, answer } in &outside.seen {
+                let Ok(ip) = answer else { continue };
+                let (wan, service) = (escape(wan), escape(service));
+                let _ = writeln!(out, "seen {wan}\t{family}\t{service}\t{means}\t{ip}");
+            }
         }
         for ((url, family), free) in &self.services {
             let _ = writeln!(out, "service {}\t{family}\tfree={}", escape(url), millis(*free));
@@ -314,8 +323,15 @@ impl Journal {
                     next: clock.future(field("next")),
                     failures: number("failures"),
                     trouble: unescape(field("trouble"))?,
+                    seen: Vec::new(),
                 };
                 self.outside.insert((wan.clone(), parse_family(family)?), outside);
+            }
+            ("seen", [wan, family, service, means, ip]) => {
+                let outside = self.outside.get_mut(&(wan.clone(), parse_family(family)?))?;
+                let means = Means::ALL.into_iter().find(|one| one.to_string() == *means)?;
+                let answer = Ok(ip.parse().ok()?);
+                outside.seen.push(Seen { service: service.clone(), means, answer });
             }
             ("service", [url, family]) => {
                 let key = (url.clone(), parse_family(family)?);
@@ -447,7 +463,16 @@ mod tests {
         journal.services.insert(("https://a.example/ip?x=1".into(), Family::Ipv4), NOW);
         journal.outside.insert(
             (String::new(), Family::Ipv4),
-            Outside { answer: Some(ip("198.51.100.1")), next: NOW * 2, ..Outside::default() },
+            Outside {
+                answer: Some(ip("198.51.100.1")),
+                next: NOW * 2,
+                seen: vec![Seen {
+                    service: "https://a.example/ip?x=1\t%".into(),
+                    means: Means::Https,
+                    answer: Ok(ip("198.51.100.1")),
+                }],
+                ..Outside::default()
+            },
         );
         journal
     }

@@ -20,12 +20,13 @@
 //! |---|---|---|
 //! | [`model`] | plain values in the field's words | everything else |
 //! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
-//! | [`parse`] | text or values in, facts out (UCI, firewall4's config, netifd, nft's rulesets, /proc) | meaning |
+//! | [`parse`] | text or values in, facts out (UCI, firewall4's config, netifd, MAP rules, nft's rulesets, /proc) | meaning |
 //! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER, XML) | sending |
 //! | [`lookup`] | which services tell our outside address (HTTPS, STUN, DNS, the router above), reading and weighing their answers | when to ask |
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
 //! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
+//! | [`line`] | what the ISP gives on a WAN, from evidence: verdict, certainty, meaning | gathering |
 //! | [`choose`] | which of a link's addresses may be published | policy |
 //! | [`host`] | which addresses the LAN hosts of a name have | when to look |
 //! | [`acl`] | what the live firewall does to sets of packets, rule by rule | asking the kernel |
@@ -33,7 +34,7 @@
 //! | [`collect`] | one look for a report, at the router or at a folder that stands for one | judging |
 //! | [`report`] | forwards with two verdicts each, and all findings | how it is shown |
 //! | [`bundle`] | what a report reads, as a tar without secrets | looking |
-//! | [`observe`] | one look at the router: WAN devices and addresses | deciding |
+//! | [`observe`] | one look at the router: WAN devices, addresses, kind of access | deciding |
 //! | [`decide`] | what to do for each record, and why | doing it |
 //! | [`dry`] | the outside for a rehearsal: shows requests, sends none | what they are |
 //! | [`act`] | carries out decisions, notes what happened | when |
@@ -45,7 +46,7 @@
 //!
 //! Calls point down only, in this order:
 //! `main, cli -> render -> agent, report, bundle -> act, hooks, collect -> observe, decide, checks ->
-//! host -> config, choose, journal, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
+//! host -> config, choose, line, journal, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
 //! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It asks
@@ -73,6 +74,26 @@
 //!    set: TTL, proxied, comment, tags, other values, the other family.
 //! 10. **Absent on purpose**: async, channels, own threads, regular expressions, a listening
 //!     socket, shells, `Serialize` on model types, a switch to weaken TLS.
+//!
+//! # What becomes of a record on each kind of line
+//!
+//! | line | what is published for IPv4 |
+//! |---|---|
+//! | public | the WAN's address, at once; nobody is asked first |
+//! | MAP-E, MAP-T, lw4o6 | the same: it is what the Internet sees. Which ports are ours is told |
+//! | CGNAT, double NAT, DS-Lite, 464XLAT, mobile | as `option shared_line` says |
+//! | VPN | nothing where it was merely found; a name with `option wan` gets what it names |
+//! | down, unknown | what was published stays |
+//!
+//! An address that looks public and that the Internet does not see (squat space) counts as shared
+//! once lookups have agreed on another from these very addresses. Nobody is asked for that alone,
+//! but where a name has `shared_line 'outside'` (lookups are in use anyway, and enough services
+//! are left for when they are needed), or the owner types `reachd line`. Until then, and while
+//! answers fail or contradict each other, the address is taken at its word. A later look that
+//! brings nothing does not take back what was agreed on before.
+//!
+//! The verdict is judged afresh in every round, from one look and what the journal remembers; an
+//! answer from outside counts as long as the WAN has the addresses it was given to.
 //!
 //! # Where this differs from the first design
 //!
@@ -115,6 +136,7 @@ pub mod dry;
 pub mod hooks;
 pub mod host;
 pub mod journal;
+pub mod line;
 pub mod lookup;
 pub mod model;
 pub mod observe;

@@ -1,7 +1,7 @@
 //! Picks the command, makes the real outside world, turns the result into an exit code.
 
 use reachd::act;
-use reachd::agent::{Agent, Round};
+use reachd::agent::{Agent, OneLine, Round};
 use reachd::bundle::bundle;
 use reachd::checks;
 use reachd::cli::{self, Command, Typed};
@@ -12,7 +12,7 @@ use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::model::utc::{RELEASED, utc};
 use reachd::providers;
-use reachd::render::{answers, json, report_html, report_json, report_text, text};
+use reachd::render::{answers, json, line, report_html, report_json, report_text, text};
 use reachd::report::judge;
 use reachd::sys::{self, World};
 use reachd::world::{Event, Net, Sys};
@@ -78,7 +78,10 @@ fn command(typed: Typed) -> u8 {
         },
         Command::Clock => clock(&typed.config),
         Command::Run => run(&typed),
-        Command::Once { .. } | Command::Why { .. } | Command::Status { .. } => look(typed),
+        Command::Once { .. }
+        | Command::Why { .. }
+        | Command::Line { .. }
+        | Command::Status { .. } => look(typed),
     }
 }
 
@@ -86,7 +89,14 @@ fn command(typed: Typed) -> u8 {
 fn look(typed: Typed) -> u8 {
     let mut world = World::new();
     world.show_progress();
-    let Some(config) = load(&mut world, &typed.config) else { return USAGE };
+    let config = match typed.command {
+        // What the line is can be told before there is anything to publish.
+        Command::Line { .. } if world.file_mode(&typed.config).is_none() => {
+            config::read(&typed.config, b"", 0, &mut |_| Err(String::new())).0
+        }
+        _ => load(&mut world, &typed.config),
+    };
+    let Some(config) = config else { return USAGE };
     // People at a prompt read the table below, not a log.
     sys::log::start(if typed.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Off });
     if let Err(why) = sys::signals::install() {
@@ -96,6 +106,12 @@ fn look(typed: Typed) -> u8 {
     match typed.command {
         Command::Status { json: false } => print(&text::status(&agent, world.now())),
         Command::Status { json: true } => print(&json::status(&agent, world.now())),
+        Command::Line { json } => {
+            let lines = agent.lines(&mut world);
+            print(&if json { line::json(&lines) } else { line::text(&lines) });
+            let unknown = |one: &OneLine| matches!(one.wan.device, Known::Unknown(_));
+            if lines.wans.iter().all(unknown) { BLIND } else { FINE }
+        }
         Command::Why { name, json } => {
             let round = agent.round(&mut world, false);
             let show = if json { answers::why } else { text::round };
@@ -336,10 +352,9 @@ fn verdict(config: &Config, round: &Round) -> u8 {
         });
     let right = |name: usize| {
         round.happened.iter().any(|happened| happened.name == name && happened.outcome.is_right())
-            || round
-                .decisions
-                .iter()
-                .any(|decision| decision.name == name && matches!(decision.step, Step::Right(_)))
+            || round.decisions.iter().any(|decision| {
+                decision.name == name && matches!(decision.step, Step::Right(_) | Step::Check(..))
+            })
     };
     if failed || !(0..config.names.len()).all(right) { WRONG } else { FINE }
 }

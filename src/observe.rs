@@ -1,11 +1,14 @@
-//! One look at the router: which device is WAN for which name, and its addresses; the LANs of
-//! names for LAN hosts; the wall clock.
-//! Asks and arranges; decides nothing about what to publish.
+//! One look at the router: which device is WAN for which name, its addresses, and what else tells
+//! the kind of line; the LANs of names for LAN hosts; the wall clock. Asks and arranges; decides
+//! nothing about what to publish.
+
+mod access;
 
 mod lan;
 
 use crate::model::config::Config;
 use crate::model::known::Known;
+use crate::model::line::Access;
 use crate::model::name::Family;
 use crate::model::utc::RELEASED;
 use crate::model::wan::{Because, Link, Wan, WanView};
@@ -19,24 +22,89 @@ pub fn observe(sys: &mut dyn Sys, config: &Config) -> WanView {
     let mut view = WanView::default();
     let clock = sys.wall_clock();
     view.clock_unset = (clock < RELEASED).then_some(clock);
+    needed(sys, &links, &mut netifd, config, &mut view);
+    lan::look(sys, &mut netifd, &links, config, &mut view);
+    view
+}
+
+/// Looks at every WAN there is: those of the config's names, the one that would be found, and
+/// all other networks of netifd's with a default route.
+pub fn observe_all(sys: &mut dyn Sys, config: &Config) -> WanView {
+    let links = sys.links();
+    let mut netifd = Netifd { answer: None };
+    let mut view = WanView::default();
+    needed(sys, &links, &mut netifd, config, &mut view);
+    for family in Family::BOTH {
+        let wan = any(sys, &mut netifd, &links, None, family);
+        let (same, down) = (is_there(&view, &wan), matches!(wan.device, Known::Known(None)));
+        let others = view.wans.iter().any(|other| other.family == family);
+        if !(same || (down && others)) {
+            view.wans.push(wan);
+        }
+    }
+    let Some(Ok(interfaces)) = netifd.ask(sys) else { return view };
+    let further: Vec<(String, Family)> = interfaces
+        .iter()
+        .filter(|network| network.up && network.device.is_some())
+        .flat_map(|network| Family::BOTH.map(|family| (network, family)))
+        .filter(|(network, family)| network.leads_out(*family))
+        .map(|(network, family)| (network.name.clone(), family))
+        .collect();
+    for (network, family) in further {
+        let mut wan = any(sys, &mut netifd, &links, Some(&network), family);
+        if let Known::Known(Some((_, because))) = &mut wan.device {
+            *because = Because::Netifd(network);
+        }
+        if !is_there(&view, &wan) {
+            view.wans.push(wan);
+        }
+    }
+    view
+}
+
+/// The view shows this device and family already.
+fn is_there(view: &WanView, wan: &Wan) -> bool {
+    let device = |wan: &Wan| match &wan.device {
+        Known::Known(Some((device, _))) => Some(device.clone()),
+        _ => None,
+    };
+    let same = |other: &&Wan| other.family == wan.family && device(other) == device(wan);
+    view.wans.iter().any(|other| same(&other))
+}
+
+fn needed(
+    sys: &mut dyn Sys,
+    links: &Result<Vec<Link>, String>,
+    netifd: &mut Netifd,
+    config: &Config,
+    view: &mut WanView,
+) {
     for name in &config.names {
         for family in &name.families {
             if view.find(name.wan.as_deref(), *family).is_none() {
-                let wan = match &links {
-                    Ok(links) => look(sys, &mut netifd, links, name.wan.as_deref(), *family),
-                    Err(why) => Wan {
-                        asked: name.wan.clone(),
-                        family: *family,
-                        device: Known::unknown(why),
-                        addresses: Vec::new(),
-                    },
-                };
-                view.wans.push(wan);
+                view.wans.push(any(sys, netifd, links, name.wan.as_deref(), *family));
             }
         }
     }
-    lan::look(sys, &mut netifd, &links, config, &mut view);
-    view
+}
+
+fn any(
+    sys: &mut dyn Sys,
+    netifd: &mut Netifd,
+    links: &Result<Vec<Link>, String>,
+    asked: Option<&str>,
+    family: Family,
+) -> Wan {
+    match links {
+        Ok(links) => look(sys, netifd, links, asked, family),
+        Err(why) => Wan {
+            asked: asked.map(str::to_string),
+            family,
+            device: Known::unknown(why),
+            addresses: Vec::new(),
+            access: Access::default(),
+        },
+    }
 }
 
 fn look(
@@ -50,16 +118,29 @@ fn look(
         Some(asked) => named(sys, netifd, links, asked),
         None => found(sys, netifd, links, family),
     };
-    let addresses = match &device {
-        Known::Known(Some((device, _))) => links
-            .iter()
-            .find(|link| link.name == *device && link.up)
-            .map(|link| link.addresses.iter().filter(|a| Family::of(a.ip) == family))
-            .map(|addresses| addresses.cloned().collect())
-            .unwrap_or_default(),
-        _ => Vec::new(),
+    let link = match &device {
+        Known::Known(Some((device, _))) => links.iter().find(|link| link.name == *device),
+        _ => None,
     };
-    Wan { asked: asked.map(str::to_string), family, device, addresses }
+    let addresses = link
+        .filter(|link| link.up)
+        .map(|link| link.addresses.iter().filter(|a| Family::of(a.ip) == family))
+        .map(|addresses| addresses.cloned().collect())
+        .unwrap_or_default();
+    let mut wan = Wan {
+        asked: asked.map(str::to_string),
+        family,
+        device,
+        addresses,
+        access: Access::default(),
+    };
+    if let Some(Ok(interfaces)) = netifd.ask(sys) {
+        wan.access = access::by_netifd(&wan, interfaces);
+    }
+    if let Some(link) = link {
+        access::by_kernel(sys, &mut wan, links, link);
+    }
+    wan
 }
 
 /// The device for `option wan`: a device of that name, else netifd's network of that name.
@@ -92,18 +173,28 @@ fn found(
     links: &[Link],
     family: Family,
 ) -> Known<Option<(String, Because)>> {
-    if let Some(Ok(interfaces)) = netifd.ask(sys)
-        && let Some(Interface { name, device: Some(device), .. }) = netifd::wan(interfaces, family)
-    {
-        return Known::Known(Some((device.clone(), Because::Netifd(name.clone()))));
-    }
+    let silent = match netifd.ask(sys) {
+        Some(Ok(interfaces)) => {
+            let wan = netifd::wan(interfaces, family);
+            if let Some(Interface { name, device: Some(device), .. }) = wan {
+                return Known::Known(Some((device.clone(), Because::Netifd(name.clone()))));
+            }
+            None
+        }
+        Some(Err(why)) => Some(why.to_string()),
+        None => None,
+    };
     // netifd knows nothing, or no way out: a route set by hand or by a VPN is the kernel's.
     match sys.route_device(family) {
         Err(why) => Known::unknown(why),
         Ok(None) => Known::Known(None),
         Ok(Some(index)) => match links.iter().find(|link| link.index == index) {
             Some(link) if link.loopback => Known::Known(None),
-            Some(link) => Known::Known(Some((link.name.clone(), Because::KernelRoute))),
+            Some(link) => match silent {
+                // netifd would tell which network is below the VPN.
+                Some(why) if access::is_vpn(sys, &link.name) => Known::Unknown(why),
+                _ => Known::Known(Some((link.name.clone(), Because::KernelRoute))),
+            },
             None => Known::unknown("the default route is by a link that has just changed"),
         },
     }
@@ -141,9 +232,11 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::model::lan::{Lan, Mac};
-    use crate::model::wan::Address;
+    use crate::model::wan::{Address, Route};
     use crate::parse::leases;
-    use crate::world::{DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, Via};
+    use crate::world::{
+        DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, RouteQuery, Via,
+    };
     use std::net::Ipv6Addr;
     use std::time::Duration;
 
@@ -153,6 +246,9 @@ mod tests {
         route: Result<Option<u32>, String>,
         netifd: Option<Result<serde_json::Value, String>>,
         asked_netifd: u32,
+        files: Vec<(&'static str, &'static [u8])>,
+        /// The link by which packets from the WAN's own address leave.
+        answers_by: Option<u32>,
         neighbours: Result<Vec<(u32, Mac, Ipv6Addr)>, String>,
         leases: &'static str,
     }
@@ -177,6 +273,8 @@ mod tests {
                 route: Ok(None),
                 netifd: None,
                 asked_netifd: 0,
+                files: Vec::new(),
+                answers_by: None,
                 neighbours: Ok(Vec::new()),
                 leases: "",
             }
@@ -204,7 +302,9 @@ mod tests {
             panic!("a look asks nobody")
         }
         fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
-            assert!(leases::FILES.contains(&path), "a look reads no {path}");
+            if let Some((_, text)) = self.files.iter().find(|(name, _)| *name == path) {
+                return Ok(Some(text.to_vec()));
+            }
             Ok((path == leases::FILES[1]).then(|| self.leases.as_bytes().to_vec()))
         }
         fn replace_file(&mut self, _: &str, _: &[u8], _: u32) -> Result<(), String> {
@@ -225,6 +325,17 @@ mod tests {
         }
         fn route_device(&mut self, _: Family) -> Result<Option<u32>, String> {
             self.route.clone()
+        }
+        fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
+            let route = |device| Route { device, gateway: None, source: None };
+            match (query.source, query.device) {
+                (None, None) => Ok(self.route.clone()?.map(route)),
+                (Some(_), _) => Ok(self.answers_by.map(route)),
+                (_, Some(device)) => {
+                    let gateway = Some("192.0.2.1".parse().unwrap());
+                    Ok(Some(Route { gateway, ..route(device) }))
+                }
+            }
         }
         fn netifd(&mut self) -> Option<Result<serde_json::Value, String>> {
             self.asked_netifd += 1;
@@ -341,6 +452,76 @@ mod tests {
         }
         let view = observe(&mut router, &config(Some("ppp0")));
         assert_eq!(view.wans[0].addresses, []);
+    }
+
+    #[test]
+    fn what_tells_the_kind_of_line() {
+        let mut router = Router::new(&[("map-wan4", "192.0.2.0"), ("wan0", "2001:db8:0:23::5")])
+            .with_netifd("mape");
+        let access = |router: &mut Router, family| {
+            let view = observe(router, &config(None));
+            view.wans.into_iter().find(|wan| wan.family == family).unwrap().access
+        };
+        let told = access(&mut router, Family::Ipv4);
+        assert_eq!((told.network.as_deref(), told.proto.as_deref()), (Some("wan4"), Some("map")));
+        let rule = told.map.unwrap();
+        assert_eq!((rule.kind, rule.ports.known().unwrap().count()), (None, 240), "by netifd");
+        let rules = include_bytes!("../tests/data/map-wan4.rules");
+        router.files = vec![("/tmp/map-wan4.rules", rules)];
+        let rule = access(&mut router, Family::Ipv4).map.unwrap();
+        assert_eq!(rule.kind, Some(crate::model::line::MapKind::MapE));
+        router.files = vec![("/tmp/map-wan4.rules", b"RULE_BMR=1\n")];
+        let rule = access(&mut router, Family::Ipv4).map.unwrap();
+        assert_eq!(rule.ports.known().unwrap().count(), 240, "torn: netifd knows the ports");
+        let six = access(&mut router, Family::Ipv6);
+        assert_eq!(six.network.as_deref(), Some("wan6"));
+        assert_eq!(six.delegated[0].to_string(), "2001:db8:ca00:ff00::/56");
+        assert_eq!(six.gateway, Some("fe80::7849:97ff:fe5d:2a44".parse().unwrap()));
+    }
+
+    #[test]
+    fn without_netifd_the_kernel_tells_the_kind() {
+        let mut router = Router::new(&[("eth0", "8.1.1.9"), ("wg0", "10.2.0.2")]);
+        router.route = Ok(Some(2));
+        router.files = vec![("/sys/class/net/wg0/uevent", b"DEVTYPE=wireguard\nINTERFACE=wg0\n")];
+        let wan = observe(&mut router, &config(None)).wans.remove(0);
+        assert_eq!(wan.access.proto.as_deref(), Some("wireguard"));
+        assert_eq!((wan.access.egress, wan.access.astray), (None, None));
+        router.answers_by = Some(2);
+        let wan = observe(&mut router, &config(Some("eth0"))).wans.remove(0);
+        assert_eq!(wan.access.proto, None);
+        assert_eq!(wan.access.egress.as_deref(), Some("wg0"));
+        assert_eq!(wan.access.astray.as_deref(), Some("wg0"), "answers go astray");
+        assert_eq!(wan.access.gateway, Some("192.0.2.1".parse().unwrap()));
+        for (file, text, want) in [
+            ("/sys/class/net/wg0/type", &b"769\n"[..], Some("ip6tnl")),
+            ("/sys/class/net/wg0/tun_flags", b"0x1001\n", Some("tun")),
+            ("/sys/class/net/wg0/uevent", b"DEVTYPE=wlan\n", None),
+        ] {
+            router.files = vec![(file, text)];
+            let wan = observe(&mut router, &config(None)).wans.remove(0);
+            assert_eq!(wan.access.proto.as_deref(), want, "{file}");
+        }
+    }
+
+    #[test]
+    fn every_wan_is_seen_once() {
+        let mut router = Router::new(&[("wan0", "198.51.100.9"), ("wanb0", "100.64.7.9")])
+            .with_netifd("multiwan");
+        router.route = Ok(Some(1));
+        let all = |router: &mut Router, wan: Option<&str>| -> Vec<String> {
+            let view = observe_all(router, &config(wan));
+            let device = |wan: &Wan| match &wan.device {
+                Known::Known(Some((device, _))) => device.clone(),
+                _ => "-".into(),
+            };
+            let wans = view.wans.iter();
+            wans.map(|wan| format!("{} {}", device(wan), wan.family)).collect()
+        };
+        let want = ["wan0 ipv4", "wan0 ipv6", "wanb0 ipv4"];
+        assert_eq!(all(&mut router, None), want);
+        let named = ["wanb0 ipv4", "wanb0 ipv6", "wan0 ipv4", "wan0 ipv6"];
+        assert_eq!(all(&mut router, Some("wanb")), named);
     }
 
     fn lan(router: &mut Router, more: &str) -> Lan {

@@ -5,7 +5,7 @@
 use crate::model::address::Prefix;
 use crate::model::config::{Lookup, Service};
 use crate::model::known::Known;
-use crate::model::line::Seen;
+use crate::model::line::{Means, Seen};
 use crate::model::name::Family;
 use crate::world::{Answer, Ask, Net, NetErrorKind, Via};
 use std::net::IpAddr;
@@ -102,6 +102,8 @@ pub fn services(lookup: &Lookup, family: Family) -> Vec<Service> {
     }
     let mut services = lookup.services.clone();
     services.retain(|one| one.families.contains(&family));
+    // Those whom a proxy on the way can speak for come last.
+    services.sort_by_key(|one| service::means(&one.url) == Means::Http);
     for service in &mut services {
         let place = service::place(&service.url);
         if let Some(known) = DEFAULTS.iter().find(|one| service::place(one.url) == place) {
@@ -305,7 +307,8 @@ fn fly(
             answer: answer.clone(),
         });
         let who = service::place(&service.url);
-        said.push(quorum::Said { who, operator: service.operator.clone(), answer });
+        let weak = service::means(&service.url) == Means::Http;
+        said.push(quorum::Said { who, operator: service.operator.clone(), weak, answer });
     }
     alive
 }

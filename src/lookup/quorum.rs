@@ -13,6 +13,9 @@ pub struct Said {
     pub who: String,
     /// Answers of one operator count once.
     pub operator: String,
+    /// By plain HTTP: anybody on the way may have answered. It counts for nothing against one who
+    /// cannot be deceived so.
+    pub weak: bool,
     pub answer: Result<IpAddr, String>,
 }
 
@@ -26,7 +29,8 @@ fn votes(said: &[Said]) -> Vec<(IpAddr, usize)> {
         let others = |other: &Said| other.answer.as_ref().is_ok_and(|answer| *answer != ip);
         let voted = said.iter().take(index).filter(same).any(|other| other.answer.is_ok());
         let contradicts = said.iter().filter(same).any(others);
-        let counts = usize::from(!voted && !contradicts);
+        let outweighed = one.weak && said.iter().filter(|other| !other.weak).any(others);
+        let counts = usize::from(!voted && !contradicts && !outweighed);
         match votes.iter_mut().find(|(address, _)| *address == ip) {
             Some((_, count)) => *count += counts,
             None => votes.push((ip, counts)),
@@ -109,7 +113,7 @@ fn list<'a>(text: &mut String, between: &str, said: impl Iterator<Item = &'a Sai
 mod tests {
     use super::*;
 
-    /// `OPERATOR=ADDRESS`, or `OPERATOR!reason`.
+    /// `OPERATOR=ADDRESS`, or `OPERATOR!reason`; `http-...` operators speak plain HTTP.
     fn said(rows: &[&str]) -> Vec<Said> {
         let one = |row: &&str| {
             let (operator, answer) = match row.split_once('=') {
@@ -119,7 +123,12 @@ mod tests {
                     (operator, Err(why.to_string()))
                 }
             };
-            Said { who: format!("ip.{operator}.example"), operator: operator.into(), answer }
+            Said {
+                who: format!("ip.{operator}.example"),
+                operator: operator.into(),
+                weak: operator.starts_with("http-"),
+                answer,
+            }
         };
         rows.iter().map(one).collect()
     }
@@ -150,6 +159,12 @@ mod tests {
             (&["a!down", "b=8.1.1.1", "c!down", "d=8.1.1.1"], 2, Some("8.1.1.1")),
             (&["a!down", "a=8.1.1.1"], 1, Some("8.1.1.1")),
             (&["a=2a00::1", "b=2a00:0::1"], 2, Some("2a00::1")),
+            // A transparent proxy speaks for every HTTP service, but for no other.
+            (&["http-a=8.9.9.9", "http-b=8.9.9.9"], 2, Some("8.9.9.9")),
+            (&["http-a=8.9.9.9", "http-b=8.9.9.9", "c=8.1.1.1"], 2, None),
+            (&["http-a=8.9.9.9", "http-b=8.9.9.9", "c=8.1.1.1"], 1, Some("8.1.1.1")),
+            (&["http-a=8.9.9.9", "http-b=8.9.9.9", "c=8.1.1.1", "d=8.1.1.1"], 2, Some("8.1.1.1")),
+            (&["http-a=8.1.1.1", "c=8.1.1.1"], 2, Some("8.1.1.1")),
         ];
         for (rows, agree, want) in cases {
             let want = want.map(|ip| ip.parse().unwrap());

@@ -2,6 +2,7 @@
 
 use super::known::Known;
 use super::lan::{Lan, Lease};
+use super::line::Access;
 use super::name::Family;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -78,6 +79,8 @@ pub struct Wan {
     pub device: Known<Option<(String, Because)>>,
     /// Addresses of `family` on the device, in the kernel's order; empty if there is no device.
     pub addresses: Vec<Address>,
+    /// What else tells which kind of line it is.
+    pub access: Access,
 }
 
 /// All that one look showed. What it does not hold was not asked for.

@@ -2,6 +2,7 @@
 
 pub mod firewall;
 pub mod leases;
+pub mod map_rules;
 pub mod netifd;
 pub mod networks;
 pub mod nft;

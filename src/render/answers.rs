@@ -6,6 +6,7 @@ use crate::agent::Round;
 use crate::config::{self, Complaint, Severity};
 use crate::decide::{self, Step};
 use crate::journal::Moment;
+use crate::line;
 use crate::model::address::class;
 use crate::model::config::Config;
 use crate::model::known::Known;
@@ -16,7 +17,7 @@ use serde_json::{Map, Value, json};
 /// `reachd why --json`: what was seen, and what would be done with each record, and why.
 pub fn why(config: &Config, round: &Round, now: Moment, only: Option<&str>) -> String {
     let mut wans = Vec::new();
-    for wan in &round.view.wans {
+    for (at, wan) in round.view.wans.iter().enumerate() {
         let mut one = json!({ "family": wan.family.to_string() });
         match &wan.device {
             Known::Unknown(why) => one["unknown"] = why.as_str().into(),
@@ -31,6 +32,13 @@ pub fn why(config: &Config, round: &Round, now: Moment, only: Option<&str>) -> S
             json!({ "ip": address.ip.to_string(), "class": class.name, "global": class.global })
         });
         one["addresses"] = addresses.collect();
+        if let Some(verdict) = round.verdicts.get(at) {
+            one["line"] = json!({
+                "kind": line::key(&verdict.line),
+                "certainty": verdict.certainty.to_string(),
+                "evidence": verdict.evidence,
+            });
+        }
         wans.push(one);
     }
     let mut names = Vec::new();
@@ -41,7 +49,7 @@ pub fn why(config: &Config, round: &Round, now: Moment, only: Option<&str>) -> S
         }
         let step = match decision.step {
             Step::Publish(_) => "publish",
-            Step::Right(_) => "right",
+            Step::Right(_) | Step::Check(..) => "right",
             Step::Wait(_) => "wait",
             Step::Clock(_) => "clock",
             Step::Latched => "fix_config",

@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod json;
+pub mod line;
 pub mod report_html;
 pub mod report_json;
 pub mod report_text;

@@ -4,6 +4,7 @@ use crate::act::Happened;
 use crate::agent::{Agent, Round};
 use crate::decide::{self, Decision, Step};
 use crate::journal::Moment;
+use crate::line;
 use crate::model::address::{class, is_global};
 use crate::model::config::Config;
 use crate::model::known::Known;
@@ -18,7 +19,7 @@ const WIDTH: usize = 80;
 /// What one round saw and did. `only` limits it to names with this FQDN or section.
 pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) -> String {
     let mut out = String::from("Seen on this machine\n");
-    for wan in &round.view.wans {
+    for (at, wan) in round.view.wans.iter().enumerate() {
         let family = format!("  {:<5} ", wan.family.to_string());
         let text = match &wan.device {
             Known::Unknown(why) => format!("could not tell: {why}"),
@@ -44,6 +45,9 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
             };
             let text = format!("{} {}{rfc}, {reach}", address.ip, class.name);
             push(&mut out, "        ", &text);
+        }
+        if let Some(verdict) = round.verdicts.get(at) {
+            push(&mut out, "        line: ", &line::summary(verdict));
         }
     }
     for lan in &round.view.lans {
@@ -112,6 +116,9 @@ pub(super) fn what(
         (Step::Publish(to), Some(_)) => format!("{} was not taken ({at})", list(to)),
         (Step::Publish(to), None) => format!("{} is to be published ({at})", list(to)),
         (Step::Right(to), _) => format!("{}, confirmed before; nothing to do", list(to)),
+        (Step::Check(to, _), _) => {
+            format!("{}, confirmed before; lookups are to say if it is seen", list(to))
+        }
         (Step::Wait(to), _) => format!("{} waits {later} ({at})", list(to)),
         (Step::Clock(to), _) => format!("{} waits for the clock ({at})", list(to)),
         (Step::Latched, _) => "not tried again until the config changes".into(),
