@@ -261,6 +261,8 @@ def answer(data):
 class Random:
     def __init__(self, seed):
         self.r = random.Random(seed)
+        # Every third ruleset asks what only the kernel knows.
+        self.doubts = seed % 3 == 0
 
     def pick(self, *list):
         return self.r.choice(list)
@@ -326,6 +328,14 @@ class Random:
         ]
         if hook in ("forward", "postrouting"):
             some += [lambda: "oifname " + self.pick('"br-lan"', '"wan0"', '!= "br-lan"')] * 3
+        some += [lambda: self.pick("limit rate 100000/second burst 9000 packets",
+                                   "limit rate over 100000/second burst 9000 packets")]
+        if self.doubts:
+            some += [lambda: self.pick("meta mark 0x1", "meta mark != 0x1", "meta length < 60",
+                                       "ip ttl 64", "ct direction original", "meta cpu 0",
+                                       "ether saddr 02:00:00:00:00:01", "udp length < 20",
+                                       "ip saddr & 0.255.0.1 == 0.0.0.1",
+                                       "ip saddr . meta mark { 203.0.113.0/24 . 0 }")] * 4
         return " ".join(self.r.choice(some)() for _ in range(self.pick(0, 1, 1, 1, 2, 2)))
 
     def verdict(self, kind, later, family):
