@@ -393,8 +393,8 @@ class Random:
                 " set nets6 { type ipv6_addr; flags interval; elements = { 2001:db8:a:1::/64 } }",
                 " set pairs { type ipv4_addr . inet_service; flags interval; elements = { 203.0.113.0/24 . 53, 100.64.0.0/16 . 1-9999 } }",
                 " map fates { type inet_service : verdict; elements = { 22 : drop, 443 : accept, 2222 : drop } }"]
-        for kind, hook, some in (("filter", "prerouting", (-300, -150, 0)),
-                                 ("nat", "prerouting", (-100, -110, -90)),
+        for kind, hook, some in (("filter", "prerouting", (-300, -150, -105, -95, 0)),
+                                 ("nat", "prerouting", (-100, -190, -90, 10)),
                                  ("filter", "input", (-10, 0, 10)),
                                  ("filter", "forward", (-10, 0, 10)),
                                  ("filter", "postrouting", (-150, 200))):
