@@ -109,26 +109,38 @@ pub fn ask_one(
     let now = sys.now();
     let chance = sys.chance();
     let entry = journal.outside.entry(key).or_default();
-    let same = entry.seen_from == own;
+    *entry = remember(entry, own, (answer, &said), config.lookup.interval, now, chance);
+    Some(said)
+}
+
+/// What the journal keeps of a look from outside, after what it kept of the last.
+fn remember(
+    last: &Outside,
+    own: Vec<IpAddr>,
+    (answer, said): (Answer, &[Seen]),
+    interval: Duration,
+    now: Duration,
+    chance: u64,
+) -> Outside {
+    let same = last.seen_from == own;
     let failures = match (&answer, same) {
         (Answer::Known(_), _) => 0,
-        (_, true) => entry.failures.saturating_add(1),
+        (_, true) => last.failures.saturating_add(1),
         (_, false) => 1,
     };
     let retry = backoff(failures.saturating_sub(1), FIRST_LOOKUP_RETRY, chance);
     // A look that brought nothing does not take back what others agreed on.
     let seen = match answer {
         Answer::Known(_) => said.iter().filter(|one| one.answer.is_ok()).cloned().collect(),
-        _ if same => std::mem::take(&mut entry.seen),
+        _ if same => last.seen.clone(),
         _ => Vec::new(),
     };
     let (answer, trouble, next) = match answer {
-        Answer::Known(ip) => (Some(ip), String::new(), now + config.lookup.interval),
-        Answer::Unknown(why) => (None, why, now + retry.min(config.lookup.interval)),
+        Answer::Known(ip) => (Some(ip), String::new(), now + interval),
+        Answer::Unknown(why) => (None, why, now + retry.min(interval)),
         Answer::TooSoon(at) => (None, "the services were asked a moment ago".into(), at.max(now)),
     };
-    *entry = Outside { seen_from: own, answer, trouble, asked_at: now, next, failures, seen };
-    Some(said)
+    Outside { seen_from: own, answer, trouble, asked_at: now, next, failures, seen }
 }
 
 enum Answer {
@@ -342,4 +354,149 @@ pub fn publish(
         }
     }
     happened
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::wan::{Address, Because, Wan};
+    use crate::world::{DnsTransport, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Via};
+
+    /// Three services, a.example, b.example and c.example, that say what the test wants; `None`:
+    /// silence.
+    struct Outer {
+        says: [Option<&'static str>; 3],
+        asked: usize,
+    }
+
+    impl Net for Outer {
+        fn http(&mut self, request: &HttpRequest, _: &Via) -> Result<HttpReply, NetError> {
+            self.asked += 1;
+            let index = usize::from(request.url.as_bytes()[8] - b'a');
+            let silence = NetError { kind: NetErrorKind::Deadline, text: "no".into(), sent: true };
+            let body = self.says[index].ok_or(silence)?;
+            Ok(HttpReply { status: 200, headers: Vec::new(), body: body.into() })
+        }
+        fn dns(
+            &mut self,
+            _: &str,
+            _: &[u8],
+            _: DnsTransport,
+            _: &Via,
+        ) -> Result<Vec<u8>, NetError> {
+            panic!("no DNS here")
+        }
+        fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+            panic!("{path}")
+        }
+        fn replace_file(&mut self, path: &str, _: &[u8], _: u32) -> Result<(), String> {
+            panic!("{path}")
+        }
+        fn wall_clock(&self) -> u64 {
+            0
+        }
+        fn chance(&mut self) -> u64 {
+            0
+        }
+        fn done(&mut self) {}
+    }
+
+    const TEXT: &str = "config lookup 'outside'\n\tlist url 'https://a.example/'\n\
+        \tlist url 'https://b.example/'\n\tlist url 'https://c.example/'\n\
+        config account 'cf'\n\toption provider 'cloudflare'\n\toption token 't0123456789'\n\
+        config name 'home'\n\toption fqdn 'home.example.org'\n\toption account 'cf'\n\
+        \tlist family 'ipv4'\n\toption shared_line 'outside'\n";
+
+    /// A line with 100.64.7.9.
+    fn shared() -> WanView {
+        let address = Address {
+            ip: "100.64.7.9".parse().unwrap(),
+            prefix_len: 10,
+            flags: Address::PERMANENT,
+            preferred: None,
+            valid: None,
+        };
+        let mut view = WanView::default();
+        view.wans.push(Wan {
+            asked: None,
+            family: Family::Ipv4,
+            device: Known::Known(Some(("wan0".into(), Because::KernelRoute))),
+            addresses: vec![address],
+            access: Default::default(),
+        });
+        view
+    }
+
+    /// One look and what it leads to. The journal has been saved and read again before, as by a
+    /// restart.
+    fn look(outer: &mut Outer, config: &Config, journal: &mut Journal, now: Duration) -> Step {
+        let text = journal.to_text("boot", now);
+        *journal = Journal::from_text(text.as_bytes(), "boot", now).unwrap();
+        let view = shared();
+        let decision = decide::decide(&view, journal, config, now).remove(0);
+        assert!(matches!(decision.step, Step::Ask(_)), "{decision:?}");
+        let question = lookup::Question {
+            family: Family::Ipv4,
+            device: None,
+            ca_file: None,
+            allow_http: false,
+            agree: config.lookup.agree,
+            all: false,
+            router: None,
+            assume_public: &[],
+        };
+        let services = lookup::services(&config.lookup, Family::Ipv4);
+        let asked = lookup::ask(outer, &services, &question, &mut |_| {});
+        let answer = match asked.verdict {
+            Known::Known(ip) => Answer::Known(ip),
+            Known::Unknown(why) => Answer::Unknown(why),
+        };
+        let last = journal.outside.entry((String::new(), Family::Ipv4)).or_default();
+        let own = decide::own(&view.wans[0]);
+        *last = remember(last, own, (answer, &asked.answers), config.lookup.interval, now, 0);
+        let decision = decide::decide(&view, journal, config, now).remove(0);
+        if let Step::Publish(addresses) = &decision.step {
+            let name = &config.names[0];
+            let key = decide::key(name, Family::Ipv4);
+            let fingerprint = decide::fingerprint(config, name);
+            journal.before("cf", now, [(key.clone(), fingerprint, &addresses[..])]);
+            journal.after("cf", now, 0, [(&key, &Outcome::Updated)]);
+        }
+        decision.step
+    }
+
+    #[test]
+    fn only_a_quorum_replaces_what_is_published() {
+        let (config, complaints) =
+            crate::config::read("test", TEXT.as_bytes(), 0o600, &mut |_| Err("no files".into()));
+        let config = config.unwrap_or_else(|| panic!("{complaints:?}"));
+        let mut journal = Journal::default();
+        let mut now = Duration::from_secs(1000);
+        const OLD: Option<&str> = Some("93.184.7.20");
+        const NEW: Option<&str> = Some("93.184.7.21");
+        const ODD: Option<&str> = Some("93.184.7.22");
+        let ip = |text: Option<&str>| vec![text.unwrap().parse::<IpAddr>().unwrap()];
+        // What they say, how many are asked, what follows, and what is confirmed then.
+        let cases = [
+            ([OLD, OLD, OLD], 2, Step::Publish(ip(OLD)), OLD),
+            ([OLD, OLD, NEW], 2, Step::Right(ip(OLD)), OLD),
+            // One that is wrong is outvoted, one that is silent is replaced.
+            ([NEW, OLD, OLD], 3, Step::Right(ip(OLD)), OLD),
+            ([None, OLD, OLD], 3, Step::Right(ip(OLD)), OLD),
+            // Nobody is believed.
+            ([NEW, OLD, ODD], 3, Step::Unknown, OLD),
+            ([NEW, None, None], 3, Step::Unknown, OLD),
+            ([None, None, None], 2, Step::Unknown, OLD),
+            ([NEW, None, NEW], 3, Step::Publish(ip(NEW)), NEW),
+            ([NEW, NEW, OLD], 2, Step::Right(ip(NEW)), NEW),
+        ];
+        for (says, asked, step, confirmed) in cases {
+            now += config.lookup.interval;
+            let mut outer = Outer { says, asked: 0 };
+            assert_eq!(look(&mut outer, &config, &mut journal, now), step, "{says:?}");
+            assert_eq!(outer.asked, asked, "{says:?}");
+            let held = journal.records.values().next().map(|record| &record.confirmed);
+            assert_eq!(held, Some(&ip(confirmed)), "{says:?}");
+        }
+    }
 }

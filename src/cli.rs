@@ -25,6 +25,8 @@ Commands:
   report [--root DIR] every port forward: can the Internet get in, should it,
                       and what to do; --format text, json, html, sarif or
                       prometheus; -v shows notes; DIR stands for a router
+  collect FILE.tar    pack what a report reads, without passwords and keys;
+                      --share: addresses masked too, hosts' names not
   explain [ID]        what a finding of the report means; without ID, all ids
   providers [ID]      the DNS services reachd speaks, or one with its options;
                       --json: for a form
@@ -65,6 +67,7 @@ pub enum Command {
     ImportDdns { file: String },
     Report(Report),
     Explain { id: Option<String> },
+    Collect { file: String, share: bool },
     Version,
     Help,
 }
@@ -102,6 +105,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     let mut dry = false;
     let mut report = Report { root: None, format: "", fail_on: Severity::High, strict: false };
     let mut for_report = None;
+    let mut share = false;
     let mut plain = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {
@@ -114,6 +118,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Long("json") => json = true,
             Long("again") => again = true,
             Long("dry-run") => dry = true,
+            Long("share") => share = true,
             Long("strict") => {
                 report.strict = true;
                 for_report = Some("--strict");
@@ -149,7 +154,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     }
     let takes_argument = matches!(
         &word[..],
-        "why" | "check-config" | "providers" | "import-ddns" | "explain" | "help"
+        "why" | "check-config" | "providers" | "import-ddns" | "explain" | "collect" | "help"
     );
     if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
         return Err(format!("'{argument}' is one word too many: {word} takes none"));
@@ -175,6 +180,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             }
             Command::Report(report)
         }
+        "collect" => {
+            let file = argument.ok_or("say where to: reachd collect FILE.tar")?;
+            Command::Collect { file, share }
+        }
         "explain" => Command::Explain { id: argument },
         "help" => Command::Help,
         _ => return Err(format!("there is no command '{word}'; see reachd --help")),
@@ -186,6 +195,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     }
     if let Some(option) = for_report.filter(|_| !matches!(command, Command::Report(_))) {
         return Err(format!("{option} goes with report, not with {word}"));
+    }
+    if share && !matches!(command, Command::Collect { .. }) {
+        return Err(format!("--share goes with collect, not with {word}"));
     }
     if again && !matches!(command, Command::Once { .. }) {
         return Err(format!("--again goes with once, not with {word}"));
@@ -239,6 +251,8 @@ mod tests {
             ("run now", "one word too many"),
             ("why a b", "one word too many"),
             ("once --json", "goes with what tells facts"),
+            ("collect", "FILE.tar"),
+            ("once --share", "--share goes with collect"),
             ("once --root x", "--root goes with report"),
             ("report --format pdf", "text, json, html"),
             ("report --fail-on bad", "info, low"),
@@ -267,6 +281,7 @@ mod tests {
             "import-ddns",
             "report",
             "explain",
+            "collect",
         ] {
             assert!(HELP.contains(&format!("\n  {word} ")), "{word}");
         }

@@ -4,9 +4,10 @@
 
 use crate::model::forward::Proto;
 use crate::model::known::Known;
+use crate::model::ruleset::Ruleset;
 use crate::model::snapshot::{Firewall, Network, Snapshot};
 use crate::parse::uci::{self, Package};
-use crate::parse::{firewall, networks, services, sockets, tables};
+use crate::parse::{firewall, networks, nft, services, sockets, tables};
 use crate::world::Sys;
 use serde_json::Value;
 
@@ -193,7 +194,7 @@ pub fn collect(place: &mut Place) -> Snapshot {
         networks: now,
         loaded,
         warnings: place.program(&FW4).map(|bytes| tables::fw4_warnings(&text(bytes))),
-        live: Known::Unknown("the live ruleset is not read yet".into()),
+        live: ruleset(place),
         upnpd,
         mappings,
         dhcp: place.package(DHCP).and_then(|package| match package {
@@ -210,6 +211,16 @@ pub fn collect(place: &mut Place) -> Snapshot {
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
         line: Known::Unknown("the line is not judged yet".into()),
     }
+}
+
+/// Half a ruleset proves nothing.
+fn ruleset(place: &mut Place) -> Known<Ruleset> {
+    place.program(&RULESET).and_then(|bytes| match nft::ruleset(&bytes) {
+        (ruleset, said) if ruleset.cut => {
+            Known::Unknown(said.into_iter().next().unwrap_or_else(|| "it is cut off".into()))
+        }
+        (ruleset, _) => Known::Known(ruleset),
+    })
 }
 
 /// What the firewall wrote down when it was loaded.

@@ -264,6 +264,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_leaves_together_either() {
+        let account = account("dyndns2", &[], "never-seen");
+        let mut nobody = Nobody;
+        let mut dry = Dry::new(&mut nobody, &account);
+        let datagram = crate::world::Datagram {
+            to: "stun.example".into(),
+            port: 3478,
+            source: None,
+            payload: vec![0; 20],
+            is_reply: |_, _| true,
+        };
+        let asks = [
+            Ask::Datagram(datagram),
+            Ask::Http(HttpRequest::new("GET", "https://a.example/?k=never-seen")),
+        ];
+        let answers = dry.together(&asks, &Via::default());
+        assert!(answers.iter().all(|one| one.as_ref().is_err_and(|why| !why.sent)));
+        let want = "  datagram to stun.example, 20 bytes\n  GET https://a.example/?k=(secret)\n";
+        assert_eq!(dry.into_text(), want);
+    }
+
+    #[test]
     fn every_provider_can_be_rehearsed() {
         for provider in crate::providers::all() {
             let options: Vec<(&str, &str)> = provider

@@ -20,9 +20,9 @@
 //! |---|---|---|
 //! | [`model`] | plain values in the field's words | everything else |
 //! | [`world`] | the doors to the outside: traits `Net` and `Sys`, plain requests and replies | doing it |
-//! | [`parse`] | text or values in, facts out (UCI, netifd, MAP rules, nft's rulesets) | meaning |
+//! | [`parse`] | text or values in, facts out (UCI, firewall4's config, netifd, MAP rules, nft's rulesets, /proc) | meaning |
 //! | [`wire`] | message formats without sockets (rtnetlink, ubus, DNS, UPDATE with TSIG, DER, XML) | sending |
-//! | [`lookup`] | which services tell our outside address, reading and weighing their answers | when to ask |
+//! | [`lookup`] | which services tell our outside address (HTTPS, STUN, DNS, the router above), reading and weighing their answers | when to ask |
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
 //! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
@@ -30,6 +30,10 @@
 //! | [`choose`] | which of a link's addresses may be published | policy |
 //! | [`host`] | which addresses the LAN hosts of a name have | when to look |
 //! | [`acl`] | what the live firewall does to sets of packets, rule by rule | asking the kernel |
+//! | [`checks`] | what can be wrong with a forward, a zone or a rule; each with its texts | the verdict |
+//! | [`collect`] | one look for a report, at the router or at a folder that stands for one | judging |
+//! | [`report`] | forwards with two verdicts each, and all findings | how it is shown |
+//! | [`bundle`] | what a report reads, as a tar without secrets | looking |
 //! | [`observe`] | one look at the router: WAN devices, addresses, kind of access | deciding |
 //! | [`decide`] | what to do for each record, and why | doing it |
 //! | [`dry`] | the outside for a rehearsal: shows requests, sends none | what they are |
@@ -41,9 +45,12 @@
 //! | [`sys`] | sockets, TLS, netlink, ubus, signals, files, clocks | meaning |
 //!
 //! Calls point down only, in this order:
-//! `main, cli -> render -> agent -> act, hooks -> observe, decide -> host -> config, choose, line,
-//! journal, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
+//! `main, cli -> render -> agent, report, bundle -> act, hooks, collect -> observe, decide, checks ->
+//! host -> config, choose, line, journal, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
+//!
+//! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It asks
+//! nobody on the network and changes nothing.
 //!
 //! # Invariants
 //!
@@ -106,12 +113,19 @@
 //! and what `reachd providers ID` shows; the exchanges must show every situation that
 //! `providers/table.rs` lists, and are then played with every fault at every request. A service that takes its update as one URL is one line in
 //! `src/providers/services.txt` and nothing else.
+//!
+//! # To add a check
+//!
+//! One function with its texts in the const list of its group's file in `src/checks/`, and a case
+//! in `tests/report/` where it speaks (a folder that stands for a router, with the report as it
+//! was looked at). `reachd explain`, the formats and the exit codes follow from the list.
 
 #![forbid(unsafe_code)]
 
 pub mod acl;
 pub mod act;
 pub mod agent;
+pub mod bundle;
 pub mod checks;
 pub mod choose;
 pub mod cli;

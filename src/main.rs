@@ -2,6 +2,7 @@
 
 use reachd::act;
 use reachd::agent::{Agent, OneLine, Round};
+use reachd::bundle::bundle;
 use reachd::checks;
 use reachd::cli::{self, Command, Typed};
 use reachd::collect::{Place, collect};
@@ -66,6 +67,7 @@ fn command(typed: Typed) -> u8 {
             }
         }
         Command::Report(wanted) => report(&wanted, &typed.config, typed.verbose),
+        Command::Collect { file, share } => pack(&file, share),
         Command::Explain { id: None } => print(&report_text::explain_all()),
         Command::Explain { id: Some(id) } => match checks::find(&id) {
             Some(check) => print(&report_text::explain(check)),
@@ -203,6 +205,26 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
         _ => report_text::text(&report, started, all, world.colour()),
     });
     code
+}
+
+/// `collect`.
+fn pack(file: &str, share: bool) -> u8 {
+    let mut world = World::new();
+    if let Err(why) = sys::signals::install() {
+        eprintln!("reachd: could not watch signals: {why}");
+    }
+    let mask = share.then(|| world.chance());
+    let tar = bundle(&mut Place { sys: &mut world, root: None }, mask);
+    match world.replace_file(file, &tar, 0o600) {
+        Ok(()) => print(&format!(
+            "{file}: {} KB; look through it before you hand it on\n",
+            tar.len() >> 10
+        )),
+        Err(why) => {
+            eprintln!("reachd: {why}");
+            WRONG
+        }
+    }
 }
 
 /// `clock`: what it shows, and a word to the daemons of this config.

@@ -1,7 +1,8 @@
 //! The report: a snapshot in, forwards with two verdicts each and all findings out. Pure but for
 //! the look itself, which is `collect`'s; how it is shown is `render`'s.
 
-use crate::checks::{self, Count, Facts};
+use crate::checks::dnat::dnats;
+use crate::checks::{self, Count, Facts, acl};
 use crate::model::address::{Prefix, is_global};
 use crate::model::config::Accept;
 use crate::model::finding::{
@@ -23,6 +24,8 @@ pub struct Verdict {
     pub evidence: Vec<Evidence>,
     /// How its host is called.
     pub host: Option<String>,
+    /// New connections that used it since the firewall was loaded, if its rule counts.
+    pub hits: Option<u64>,
 }
 
 /// Everything that is shown.
@@ -44,7 +47,16 @@ pub struct Report {
 /// Judges a snapshot. `now`: seconds since 1970, for what expires.
 pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], now: u64) -> Report {
     let (forwards, inner) = gather(&snapshot, now);
-    let facts = Facts { snapshot: &snapshot, forwards: &forwards, inner: &inner, assume_public };
+    let ways = acl::ways(&snapshot, &forwards);
+    let rules = acl::judge(&snapshot);
+    let facts = Facts {
+        snapshot: &snapshot,
+        forwards: &forwards,
+        inner: &inner,
+        assume_public,
+        ways: &ways,
+        rules: &rules,
+    };
     let (mut findings, count) = checks::run_all(&facts);
     let idle_accepts = accept(&mut findings, accepts, &utc(now));
     let verdicts = (0..forwards.len()).map(|index| verdict(&facts, index, &findings)).collect();
@@ -146,6 +158,17 @@ fn gather(snapshot: &Snapshot, now: u64) -> (Vec<Forward>, Vec<Forward>) {
                 .collect(),
         });
     }
+    if let Some(live) = snapshot.live.known() {
+        for dnat in dnats(live) {
+            let written = outer.iter().chain(&inner).any(|forward| dnat.is(forward));
+            // miniupnpd's own are known by its leases; without them they stand for themselves.
+            if !written && !dnat.name.starts_with("ubus:") {
+                let mut forward = dnat.forward();
+                forward.zone = wan_zone(snapshot);
+                outer.push(forward);
+            }
+        }
+    }
     (outer, inner)
 }
 
@@ -157,7 +180,7 @@ fn wan_zone(snapshot: &Snapshot) -> String {
 /// A machine that neither has a firewall of zones nor forwards packets.
 fn no_router(snapshot: &Snapshot, forwards: &[Forward]) -> Option<String> {
     let Known::Unknown(firewall) = &snapshot.firewall else { return None };
-    let live = snapshot.live.known().is_some_and(|live| !live.is_empty());
+    let live = snapshot.live.known().is_some_and(|live| !dnats(live).is_empty());
     let routes = snapshot.forwarding.known().copied().unwrap_or(false);
     // An unreadable config is a router's with a fault, not the absence of one.
     let absent = firewall.starts_with("there is no");
@@ -204,13 +227,25 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
             _ => (Reach::Partial, finding.title.to_string()),
         },
         (None, Some(flow)) => proved(flow, &mut evidence),
-        (None, None) => likely(facts, forward),
+        (None, None) => likely(facts, index, forward),
     };
     let host = match forward.target {
         Target::Host(ip) => facts.host_name(ip).map(str::to_string),
         _ => None,
     };
-    Verdict { reach, why, expose, evidence, host }
+    let live = facts.snapshot.live.known();
+    let counted = live.map(dnats).unwrap_or_default();
+    let counted = counted.iter().filter(|dnat| dnat.is(forward)).filter_map(|dnat| dnat.packets);
+    let hits = counted.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
+    if let Some(hits) = hits.filter(|_| checks::translates(forward)) {
+        let summary = format!("{hits} new connections since the firewall was loaded");
+        evidence.push(Evidence {
+            means: Means::Nft,
+            source: "nft -j list ruleset".into(),
+            summary,
+        });
+    }
+    Verdict { reach, why, expose, evidence, host, hits }
 }
 
 fn proved(flow: &Flow, evidence: &mut Vec<Evidence>) -> (Reach, String) {
@@ -247,15 +282,19 @@ fn passive<'a>(facts: &Facts<'a>, forward: &Forward) -> Option<&'a Flow> {
 }
 
 /// Nothing is known against it: is enough known for it?
-fn likely(facts: &Facts, forward: &Forward) -> (Reach, String) {
-    let snapshot = facts.snapshot;
-    if let Known::Unknown(why) = &snapshot.live {
-        return (Reach::Unknown, format!("the live firewall could not be read: {why}"));
+fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
+    match facts.ways.get(index) {
+        Some(Known::Known(acl::Way::Open)) => {}
+        Some(Known::Known(acl::Way::Perhaps(why))) => return (Reach::Unknown, why.clone()),
+        Some(Known::Unknown(why)) => {
+            return (Reach::Unknown, format!("the live firewall could not be followed: {why}"));
+        }
+        _ => return (Reach::Unknown, "the live firewall could not be followed".into()),
     }
     if forward.v4 && !forward.v6 && !public(facts) {
         return (Reach::Unknown, "the WAN's address is not one that the Internet can reach".into());
     }
-    (Reach::Likely, "nothing stands in the way; nobody tried from outside".into())
+    (Reach::Likely, "the live firewall lets it through; nobody tried from outside".into())
 }
 
 /// A WAN has an address that the Internet can send to.

@@ -200,9 +200,9 @@ pub trait Net {
     ) -> Result<Vec<u8>, NetError>;
 
     /// Asks all of these at once; their answers, in their order. `via.deadline` is for all of
-    /// them: names are resolved, datagrams and connections are in flight together, so a dead host
-    /// costs its time once, however many there are. HTTP replies are then read one after another;
-    /// where there are any, half the time is for getting through to them. Datagrams are sent
+    /// them: names, datagrams, connections and TLS are in flight together, so a dead host costs
+    /// its time once, however many there are. HTTP replies are then read one after another;
+    /// where there are any, three quarters of the time are for getting through to them. Datagrams are sent
     /// three times at most. Names are resolved to `via.family`, IPv4 if it is not given.
     /// Datagrams to literal addresses leave even when TERM has arrived, so that what was begun
     /// can be taken back; nobody waits for their answers then.

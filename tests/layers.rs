@@ -10,7 +10,7 @@ const ROWS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["render"],
-    &["agent", "report"],
+    &["agent", "report", "bundle"],
     &["act", "hooks", "collect"],
     &["observe", "decide", "checks"],
     &["host"],

@@ -117,7 +117,10 @@ fn each_check_speaks_somewhere_and_is_silent_elsewhere() {
     for check in checks::ALL.iter().copied().flatten() {
         let mut cases = speaking.get(check.id).cloned().unwrap_or_default();
         cases.dedup();
-        if cases.is_empty() || cases.len() == all {
+        if check.id == "acl.complex" {
+            // Speaks in a test of its own: a ruleset like that has megabytes.
+            assert!(cases.is_empty(), "{cases:?}");
+        } else if cases.is_empty() || cases.len() == all {
             wrong.push(format!("{} speaks in {} of {all} cases", check.id, cases.len()));
         }
     }
@@ -138,4 +141,191 @@ fn each_id_is_explained() {
             assert!(checks::find(id).is_some(), "{} names {id}, which is none", check.id);
         }
     }
+}
+
+/// What is used of JSON Schema in ours: type, const, enum, required, properties, items. A key
+/// that the schema does not name is a mistake in one of the two.
+fn fits(schema: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let allowed = match &schema["type"] {
+        Value::String(one) => one == kind,
+        Value::Array(all) => all.iter().any(|one| one == kind),
+        _ => true,
+    };
+    let listed = schema["enum"].as_array().is_none_or(|all| all.contains(value));
+    let same = schema["const"].is_null() || schema["const"] == *value;
+    if !(allowed && listed && same) {
+        wrong.push(format!("{at}: {value}"));
+    }
+    if let Some(object) = value.as_object() {
+        for key in schema["required"].as_array().into_iter().flatten() {
+            if !object.contains_key(key.as_str().unwrap()) {
+                wrong.push(format!("{at}: {key} is missing"));
+            }
+        }
+        for (key, value) in object {
+            match &schema["properties"][key] {
+                Value::Null => wrong.push(format!("{at}.{key} is not in the schema")),
+                schema => fits(schema, value, &format!("{at}.{key}"), wrong),
+            }
+        }
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        fits(&schema["items"], item, &format!("{at}[{index}]"), wrong);
+    }
+}
+
+#[test]
+fn json_is_as_its_schema_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report.schema.json");
+    let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let mut wrong = Vec::new();
+    for (case, path) in cases() {
+        let output = report(&path.join("root"), &["--json"]);
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        fits(&schema, &value, &case, &mut wrong);
+        assert_eq!(value["summary"]["exit"], output.status.code().unwrap());
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_other_formats_hold_together() {
+    for (case, path) in cases() {
+        let root = path.join("root");
+        let html = text(&report(&root, &["--format", "html"]));
+        assert!(html.len() <= 60 * 1024, "{case}: {} bytes", html.len());
+        // What foreign text brings along is escaped; the page itself has neither of them.
+        for bad in ["<script", "javascript:", "onload", "src=", "href=", "\u{1b}", "\u{202e}"] {
+            assert!(!html.contains(bad), "{case}: {bad}");
+        }
+        assert_eq!(html.matches("<details").count(), html.matches("</details>").count());
+        let sarif = report(&root, &["--format", "sarif"]);
+        let sarif: Value = serde_json::from_slice(&sarif.stdout).unwrap();
+        for result in sarif["runs"][0]["results"].as_array().unwrap() {
+            assert!(checks::find(result["ruleId"].as_str().unwrap()).is_some());
+        }
+        let metrics = text(&report(&root, &["--format", "prometheus"]));
+        for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+            let (name, number) = line.rsplit_once(' ').unwrap();
+            assert!(number.parse::<f64>().is_ok() && name.starts_with("reachd_"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn exit_codes() {
+    let code = |case: &str, more: &[&str]| {
+        report(&home().join(case).join("root"), more).status.code().unwrap()
+    };
+    assert_eq!(code("norouter", &["--strict"]), 0);
+    assert_eq!(code("dmz", &[]), 3);
+    assert_eq!(code("exposed", &[]), 2);
+    assert_eq!(code("exposed", &["--fail-on", "critical"]), 2);
+    assert_eq!(code("unloaded", &["--fail-on", "critical"]), 1);
+    assert_eq!(code("nowhere at all", &[]), 64);
+    assert_eq!(code("dmz", &["--format", "pdf"]), 64);
+}
+
+/// Each missing input costs its own answers, and never turns an unknown into an open.
+#[test]
+fn without_an_input_nothing_is_claimed() {
+    let from = home().join("house/root");
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("house-{}", std::process::id()));
+    let files = [
+        "etc/config/firewall",
+        "etc/config/dhcp",
+        "cmd/nft-j-list-ruleset.json",
+        "cmd/ubus-network.interface-dump.json",
+        "cmd/fw4-print.stderr.txt",
+        "proc/net/arp",
+        "proc/net/nf_conntrack",
+        "proc/net/tcp",
+        "var/run/fw4.state",
+        "var/run/miniupnpd.leases",
+    ];
+    let open = |output: &Output| {
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let open = |f: &&Value| f["reach"]["verdict"] == "open";
+        let uid = |f: &Value| f["uid"].as_str().unwrap().to_string();
+        let forwards = value["forwards"].as_array().unwrap();
+        forwards.iter().filter(open).map(uid).collect::<Vec<String>>()
+    };
+    let whole = open(&report(&from, &["--json"]));
+    for broken in files {
+        for cut in [false, true] {
+            let _ = fs::remove_dir_all(&to);
+            let status = Command::new("cp").arg("-r").args([&from, &to]).status().unwrap();
+            assert!(status.success());
+            let path = to.join(broken);
+            match cut {
+                true => {
+                    let bytes = fs::read(&path).unwrap();
+                    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+                }
+                false => fs::remove_file(&path).unwrap(),
+            }
+            let output = report(&to, &["--json"]);
+            assert!(output.status.code().is_some_and(|code| code < 4), "{broken}: {output:?}");
+            // Without the config or the leases the same is found in the live ruleset, under other
+            // names; what ARP held back may well be open.
+            let found_otherwise =
+                ["etc/config/firewall", "var/run/miniupnpd.leases", "proc/net/arp"];
+            if !found_otherwise.contains(&broken) {
+                let now = open(&output);
+                let more: Vec<&String> = now.iter().filter(|uid| !whole.contains(uid)).collect();
+                assert!(more.is_empty(), "without {broken}: {more:?}");
+            }
+        }
+    }
+    let _ = fs::remove_dir_all(&to);
+}
+
+/// A ruleset past the bound is said to be so, in time, and nothing is concluded from it.
+#[test]
+fn a_ruleset_beyond_the_bound() {
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vast-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&to);
+    let from = home().join("live/root");
+    assert!(Command::new("cp").arg("-r").args([&from, &to]).status().unwrap().success());
+    let path = to.join("cmd/nft-j-list-ruleset.json");
+    let mut ruleset: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let list = ruleset["nftables"].as_array_mut().unwrap();
+    let jump = list
+        .iter()
+        .position(|object| {
+            object["rule"]["comment"] == "!fw4: Accept port forwards"
+                && object["rule"]["chain"] == "forward_wan"
+        })
+        .unwrap();
+    for n in 0..1500u32 {
+        let range = |field: &str, low: u32, high: u32| {
+            serde_json::json!({"match": {"op": "==", "right": {"range": [low, high]},
+                "left": {"payload": {"protocol": "tcp", "field": field}}}})
+        };
+        let net = serde_json::json!({"match": {"op": "==",
+            "left": {"payload": {"protocol": "ip", "field": "saddr"}},
+            "right": {"range": [format!("{}.{}.0.0", n % 211, n % 97), format!("{}.0.0.0", n % 211 + 11)]}}});
+        let (at, from) = (1000 + n * 13 % 40_000, 2000 + n * 29 % 40_000);
+        let rule = serde_json::json!({"rule": {"family": "inet", "table": "fw4",
+            "chain": "forward_wan", "handle": 9000 + n,
+            "expr": [net, range("dport", at, at + 9000), range("sport", from, from + 9000),
+                {"drop": null}]}});
+        list.insert(jump, rule);
+    }
+    fs::write(&path, ruleset.to_string()).unwrap();
+    let begin = std::time::Instant::now();
+    let output = report(&to, &["--json"]);
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(begin.elapsed().as_secs() < 120, "{:?}", begin.elapsed());
+    let complex = |finding: &&Value| finding["id"] == "acl.complex" && finding["status"] == "fail";
+    assert!(value["findings"].as_array().unwrap().iter().any(|f| complex(&f)));
+    let _ = fs::remove_dir_all(&to);
 }

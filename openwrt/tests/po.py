@@ -71,3 +71,10 @@ def lmo(messages):
         texts += text + b"\0" * (-len(text) % 4)
     body = b"".join(struct.pack(">IIII", *entry) for entry in sorted(index))
     return texts + body + struct.pack(">I", len(texts))
+
+
+if __name__ == "__main__":
+    import sys
+
+    with open(sys.argv[2], "wb") as out:
+        out.write(lmo(read_po(sys.argv[1])))

@@ -1,7 +1,9 @@
 //! Group `rule`, as loaded: is in force what the config says?
 
+use super::dnat::dnats;
 use super::{Answers, Check, Facts, known};
 use crate::model::finding::{Axis, Effect, Means, Severity, Where};
+use crate::model::forward::Origin;
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -16,6 +18,32 @@ pub const CHECKS: &[Check] = &[
         source: "firewall4",
         after: &[],
         run: drift,
+    },
+    Check {
+        id: "rule.drift.missing",
+        severity: Severity::High,
+        axis: Axis::Reach,
+        title: "not in the live firewall",
+        what: "The config has the section, but the rules in force have nothing like it: they were \
+               made before it was written, or the firewall refused them.",
+        next: "Run: fw4 check; fw4 reload",
+        trap: "",
+        source: "nft -j list ruleset",
+        after: &["rule.drift", "rule.src_zone"],
+        run: missing,
+    },
+    Check {
+        id: "rule.upnp.gone",
+        severity: Severity::Medium,
+        axis: Axis::Reach,
+        title: "the mapping is no longer in the firewall",
+        what: "Each reload of the firewall, and so each new WAN address, empties miniupnpd's \
+               chains. Its list of leases still shows the mapping.",
+        next: "Restart the program that asked, or run: /etc/init.d/miniupnpd restart",
+        trap: "",
+        source: "seen with firewall4 and miniupnpd 2.3",
+        after: &[],
+        run: gone,
     },
     Check {
         id: "rule.drift.addr",
@@ -59,6 +87,34 @@ fn drift(facts: &Facts, out: &mut Answers) {
         finding.forwards = (0..facts.forwards.len()).collect();
         finding.effect(Effect::Blocked(Where::Rule));
         finding.seen(Means::State, "/var/run/fw4.state", "there is no such file");
+    }
+}
+
+fn missing(facts: &Facts, out: &mut Answers) {
+    look(facts, out, false);
+}
+
+fn gone(facts: &Facts, out: &mut Answers) {
+    look(facts, out, true);
+}
+
+fn look(facts: &Facts, out: &mut Answers, upnp: bool) {
+    for (index, forward) in facts.redirects().filter(|(_, f)| (f.origin == Origin::Upnp) == upnp) {
+        let Some(live) = known(&facts.snapshot.live, out) else { return };
+        if !out.pass_if(dnats(live).iter().any(|dnat| dnat.is(forward))) {
+            let (text, fix) = match upnp {
+                true => (
+                    "miniupnpd lists it, but the firewall has no such rule any more.",
+                    "Restart the program that asked, or run: /etc/init.d/miniupnpd restart",
+                ),
+                false => ("The rules in force have nothing like it.", "Run: fw4 check; fw4 reload"),
+            };
+            out.forward(facts, index, text, fix).effect(Effect::Blocked(Where::Rule)).seen(
+                Means::Nft,
+                "nft -j list ruleset",
+                "no such dnat",
+            );
+        }
     }
 }
 

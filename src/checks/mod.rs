@@ -3,7 +3,9 @@
 //! fails with a finding, it cannot tell (which is never a pass), or there is nothing to ask. A
 //! root cause suppresses what follows from it. Pure; asks nobody.
 
+pub mod acl;
 mod dest;
+pub mod dnat;
 mod expose;
 mod live;
 mod order;
@@ -49,6 +51,7 @@ pub const ALL: &[&[Check]] = &[
     live::CHECKS,
     zone::CHECKS,
     target::CHECKS,
+    acl::CHECKS,
     expose::CHECKS,
 ];
 
@@ -65,6 +68,10 @@ pub struct Facts<'a> {
     pub inner: &'a [Forward],
     /// Labs only: prefixes to treat as globally reachable.
     pub assume_public: &'a [Prefix],
+    /// What the live ruleset does with each forward.
+    pub ways: &'a [Known<acl::Way>],
+    /// What is wrong with its rules.
+    pub rules: &'a acl::Judgement,
 }
 
 impl<'a> Facts<'a> {

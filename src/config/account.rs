@@ -110,6 +110,29 @@ fn together(part: &mut Part, wanted: &Wanted, doc: &OptionDoc) {
         let found = section.option(name).or_else(|| section.option(&file_option(name)));
         found.map(|option| option.line)
     };
+    // What the owner's own texts have placeholders for must be there to be filled in.
+    use crate::parse::uci;
+    let own: &[&str] = if doc.kind == Kind::Template { &[doc.name, "body", "header"] } else { &[] };
+    for name in own {
+        let texts = match section.option(name).map(|option| &option.value) {
+            Some(uci::Value::One(text)) => vec![text],
+            Some(uci::Value::List(items)) => items.iter().map(|item| &item.bytes).collect(),
+            None => Vec::new(),
+        };
+        let texts = texts.into_iter().filter_map(|text| std::str::from_utf8(text).ok());
+        for word in texts.flat_map(words) {
+            let needed = match word {
+                "user" | "basic" => "username",
+                "zone" | "host" => "zone",
+                "password" => word,
+                _ => continue,
+            };
+            if line(needed).is_none() {
+                let text = ["holds {", word, "}: option '", needed, "' is needed for that"];
+                part.error(part.line_of(name), Some(name), text.concat());
+            }
+        }
+    }
     match line(doc.name) {
         Some(here) if !doc.with.is_empty() && line(doc.with).is_none() => {
             let text = ["says nothing alone: option '", doc.with, "' is needed beside it"];
@@ -362,6 +385,8 @@ mod tests {
         let dns = "option provider 'rfc2136'\noption server 'ns'\noption zone 'example.org'\n";
         let login = "option provider 'dyndns2'\noption username 'u'\noption password 'p'\n";
         let hetzner = "option provider 'hetzner'\noption token 't'";
+        let custom = "option provider 'custom'\noption url 'https://a/{fqdn}'\n\
+                      list header 'Authorization: Basic {basic}'\nlist success 'line OK'";
         let duckdns = "option provider 'duckdns'\noption token 't'";
         for (account, name, text) in [
             (
@@ -388,6 +413,12 @@ mod tests {
                 "f:6: section 'a', option 'server': is given beside option 'url': keep one of the two",
             ),
             (
+                custom.into(),
+                "",
+                "f:4: section 'a', option 'header': holds {basic}: option 'username' is needed \
+                 for that",
+            ),
+            (
                 hetzner.into(),
                 "option ttl '30'",
                 "f:7: section 'n', option 'ttl': must be a whole number of seconds that provider \
@@ -406,6 +437,7 @@ mod tests {
             (dns.into(), ""),
             ([login, "option url 'https://a/b'"].concat(), ""),
             (hetzner.into(), "option ttl '60'"),
+            ([custom, "\noption username 'me'"].concat(), ""),
         ] {
             assert_eq!(said(&account, name), [""; 0]);
         }

@@ -112,31 +112,34 @@ pub(super) fn read_lookup(part: &mut Part) -> Lookup {
 }
 
 /// Fewer operators than must agree can never agree. Who runs what is `lookup`'s knowledge: two
-/// hosts may have one operator.
+/// hosts may have one operator. A list for one family alone is fine: names may be of that one.
 fn voices(part: &mut Part, lookup: &Lookup) {
+    let mut most: Vec<String> = Vec::new();
     for family in Family::BOTH {
         let services = crate::lookup::services(lookup, family);
-        let mut operators: Vec<&str> = services.iter().map(|s| s.operator.as_str()).collect();
+        let mut operators: Vec<String> = services.into_iter().map(|one| one.operator).collect();
         operators.sort_unstable();
         operators.dedup();
-        if operators.is_empty() || operators.len() >= lookup.agree {
-            continue;
+        if operators.len() > most.len() {
+            most = operators;
         }
-        let (line, option) = match part.section.option("agree") {
-            Some(agree) => (agree.line, "agree"),
-            None => (part.line_of("url"), "url"),
-        };
-        let text = format!(
-            "{} independent services must agree, but those listed are run by {} ({}): list more, \
-             or set option agree '{}'",
-            lookup.agree,
-            operators.len(),
-            operators.join(", "),
-            operators.len()
-        );
-        part.error(line, Some(option), text);
+    }
+    if most.is_empty() || most.len() >= lookup.agree {
         return;
     }
+    let (line, option) = match part.section.option("agree") {
+        Some(agree) => (agree.line, "agree"),
+        None => (part.line_of("url"), "url"),
+    };
+    let text = format!(
+        "{} independent services must agree, but those listed are run by {} ({}): list more, or \
+         set option agree '{}'",
+        lookup.agree,
+        most.len(),
+        most.join(", "),
+        most.len()
+    );
+    part.error(line, Some(option), text);
 }
 
 /// A service by its line alone.

@@ -392,6 +392,8 @@ fn lookups() {
     assert_eq!(operators, ["Google", "192.0.2.53", "gateway"]);
     assert_eq!(crate::lookup::services(&config.lookup, Family::Ipv6).len(), 2);
     assert!(config.lookup.gateway_map);
+    // Two for IPv4 are enough, though only one of them can tell IPv6.
+    good(&lookup("\tlist url 'stun:a.example'\n\tlist url 'dns:me.example@192.0.2.53/A'\n"));
     // More than two may be asked for of the built-in services.
     assert_eq!(good(&lookup("\toption agree '3'\n")).lookup.agree, 3);
 }

@@ -2,9 +2,10 @@
 //! judgement: that is `checks`.
 
 use super::address::Prefix;
-use super::forward::{Forward, Ports, Proto};
+use super::forward::{Forward, Proto};
 use super::known::Known;
 use super::line;
+use super::ruleset::Ruleset;
 use std::net::IpAddr;
 
 /// One logical network as netifd, or the firewall's own state, tells it.
@@ -178,20 +179,6 @@ pub struct Flow {
     pub assured: bool,
 }
 
-/// A dnat or redirect of the live ruleset, hooked to packets from one device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveDnat {
-    pub table: String,
-    pub chain: String,
-    /// Without fw4's `!fw4: `.
-    pub comment: String,
-    pub proto: Option<Proto>,
-    pub ports: Option<Ports>,
-    /// `None`: to the router itself.
-    pub host: Option<IpAddr>,
-    pub packets: Option<u64>,
-}
-
 /// `config dropbear`: whether passwords are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ssh {
@@ -213,8 +200,8 @@ pub struct Snapshot {
     pub loaded: Known<Option<Vec<Network>>>,
     /// `fw4 print` on stderr: `[!]` lines without the mark.
     pub warnings: Known<Vec<String>>,
-    /// DNAT of the live ruleset, in order.
-    pub live: Known<Vec<LiveDnat>>,
+    /// The firewall as it is in force.
+    pub live: Known<Ruleset>,
     pub upnpd: Known<Option<Upnpd>>,
     pub mappings: Known<Vec<Mapping>>,
     pub dhcp: Known<Dhcp>,

@@ -169,6 +169,7 @@ fn forward(
     if let Reach::Blocked(at) = verdict.reach {
         reach["where"] = at.to_string().into();
     }
+    let hits = verdict.hits.map(|packets| json!({"packets": packets}));
     let protos: Vec<&str> = one.protos.iter().map(|proto| proto.word()).collect();
     json!({
         "uid": one.uid,
@@ -182,6 +183,7 @@ fn forward(
         "ext": ports(one.ports()),
         "target": target,
         "source": {"any": one.source.is_anybody(), "cidrs": cidrs, "text": one.source.to_string()},
+        "hits": hits,
         "reach": reach,
         "expose": {"verdict": verdict.expose.word()},
         "findings": findings,

@@ -36,9 +36,19 @@ const LONGEST_HEAD: usize = 16 * 1024;
 pub struct Session {
     device: Option<String>,
     family: Option<Family>,
-    ca_file: Option<String>,
     agent: Agent,
     call: Arc<Mutex<Call>>,
+    tls: Secure,
+}
+
+/// A connection that stands, with its TLS if that is wanted.
+pub type Ready = (SocketAddr, TcpStream, Option<Box<ClientConnection>>);
+
+/// TLS as one way out has it; the trust roots are read when they are wanted first.
+#[derive(Clone, Debug)]
+struct Secure {
+    ca_file: Option<String>,
+    config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 /// What the running call may use and what became of it.
@@ -55,12 +65,12 @@ struct Call {
     /// The last host with its addresses, so that a batch asks the nameserver once.
     known: Option<(String, Vec<IpAddr>)>,
     /// A connection that stands already, for this call alone.
-    line: Option<(SocketAddr, TcpStream)>,
+    line: Option<Ready>,
 }
 
 impl Call {
     /// Forgets the last call, but not where its host was.
-    fn begin(&mut self, until: Instant, line: Option<(SocketAddr, TcpStream)>) {
+    fn begin(&mut self, until: Instant, line: Option<Ready>) {
         let known = self.known.take();
         *self = Call { known, line, ..Call::new(until) };
     }
@@ -101,20 +111,27 @@ impl Session {
             .max_idle_connections(1)
             .build();
         let way = Way { device: via.device.clone(), family: via.family, call: call.clone() };
-        let lines = Lines { way: way.clone(), ca_file: via.ca_file.clone(), tls: OnceLock::new() };
+        let tls = Secure { ca_file: via.ca_file.clone(), config: Arc::default() };
+        let lines = Lines { way: way.clone(), tls: tls.clone() };
         let names = Resolving { names: names.clone(), way };
         Session {
             device: via.device.clone(),
             family: via.family,
-            ca_file: via.ca_file.clone(),
             agent: Agent::with_parts(config, lines, names),
             call,
+            tls,
         }
     }
 
     /// Another call may use this session's connections.
     pub fn fits(&self, via: &Via) -> bool {
-        self.device == via.device && self.family == via.family && self.ca_file == via.ca_file
+        self.device == via.device && self.family == via.family && self.tls.ca_file == via.ca_file
+    }
+
+    /// The beginning of TLS with a host. Before any byte moves: the owner's own file of trust
+    /// roots may be missing.
+    pub fn secure(&self, host: &str) -> Result<ClientConnection, NetError> {
+        self.tls.begin(host)
     }
 
     /// `line`: a connection to the host that stands already.
@@ -122,9 +139,9 @@ impl Session {
         &self,
         request: &HttpRequest,
         via: &Via,
-        line: Option<(SocketAddr, TcpStream)>,
+        line: Option<Ready>,
     ) -> Result<HttpReply, NetError> {
-        let (host, _) = place(&request.url, via.allow_http)?;
+        let (host, ..) = place(&request.url, via.allow_http)?;
         lock(&self.call).begin(Instant::now() + via.deadline, line);
         let mut result = self.transfer(request, via.max_body);
         if result.is_err() && lock(&self.call).was_stale(request.method) {
@@ -171,8 +188,9 @@ impl Session {
     }
 }
 
-/// Host and port of an URL that may be asked; never its userinfo, path or query.
-pub fn place(url: &str, allow_http: bool) -> Result<(String, u16), NetError> {
+/// Host and port of an URL that may be asked, and whether over TLS; never its userinfo, path or
+/// query.
+pub fn place(url: &str, allow_http: bool) -> Result<(String, u16, bool), NetError> {
     let wrong = |text: String| Err(error(NetErrorKind::Config, text));
     let Ok(uri) = url.parse::<Uri>() else {
         return wrong("that is no URL".into());
@@ -181,8 +199,8 @@ pub fn place(url: &str, allow_http: bool) -> Result<(String, u16), NetError> {
         return wrong("the URL names no host".into());
     };
     match uri.scheme_str() {
-        Some("https") => Ok((host.to_string(), uri.port_u16().unwrap_or(443))),
-        Some("http") if allow_http => Ok((host.to_string(), uri.port_u16().unwrap_or(80))),
+        Some("https") => Ok((host.to_string(), uri.port_u16().unwrap_or(443), true)),
+        Some("http") if allow_http => Ok((host.to_string(), uri.port_u16().unwrap_or(80), false)),
         Some("http") => wrong(format!(
             "{host} is asked by http://, which anybody on the way can read and change; use \
              https://, or set option allow_http '1'"
@@ -281,7 +299,7 @@ impl Resolver for Resolving {
             uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
         let mut addresses = self.empty();
         let mut call = lock(&self.way.call);
-        if let Some((address, _)) = &call.line {
+        if let Some((address, ..)) = &call.line {
             addresses.push(*address);
             return Ok(addresses);
         }
@@ -305,8 +323,7 @@ impl Resolver for Resolving {
 #[derive(Debug)]
 struct Lines {
     way: Way,
-    ca_file: Option<String>,
-    tls: OnceLock<Arc<ClientConfig>>,
+    tls: Secure,
 }
 
 impl Connector for Lines {
@@ -315,19 +332,24 @@ impl Connector for Lines {
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, Error> {
         lock(&self.way.call).fresh = true;
         let host = details.uri.host().unwrap_or_default();
-        // Before any byte moves: the owner's own file may be missing.
-        let tls = match details.needs_tls() {
-            true => Some(self.secure(host)?),
-            false => None,
+        let ready = lock(&self.way.call).line.take();
+        let (stream, tls) = match ready {
+            Some((_, stream, tls)) => (stream, tls),
+            None => {
+                let tls = match details.needs_tls() {
+                    true => {
+                        let begun = self.tls.begin(host).map_err(|why| self.way.fail(why))?;
+                        Some(Box::new(begun))
+                    }
+                    false => None,
+                };
+                (self.reach(host, &details.addrs)?, tls)
+            }
         };
-        let line = lock(&self.way.call).line.take();
-        let raw = match line {
-            Some((_, stream)) => Raw { stream, way: self.way.clone() },
-            None => self.reach(host, &details.addrs)?,
-        };
+        let raw = Raw { stream, way: self.way.clone() };
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        let mut line = Line { raw, tls: tls.map(Box::new), buffers };
+        let mut line = Line { raw, tls, buffers };
         line.handshake(host)?;
         Ok(Some(line))
     }
@@ -336,7 +358,7 @@ impl Connector for Lines {
 impl Lines {
     /// The first address that takes a connection. Each but the last gets a part of the time only,
     /// so that a broken family does not use up the deadline.
-    fn reach(&self, host: &str, addresses: &[SocketAddr]) -> Result<Raw, Error> {
+    fn reach(&self, host: &str, addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
         let mut left = addresses.len() as u32;
         let mut last = error(NetErrorKind::Connect, "it has no address".into());
         for address in addresses {
@@ -344,7 +366,7 @@ impl Lines {
             let share = until.saturating_duration_since(Instant::now()) / left.max(1);
             left = left.saturating_sub(1);
             match socket::tcp(*address, self.way.device.as_deref(), Instant::now() + share) {
-                Ok(stream) => return Ok(Raw { stream, way: self.way.clone() }),
+                Ok(stream) => return Ok(stream),
                 Err(why) => {
                     let stop = why.kind == NetErrorKind::Interrupted;
                     last = no_line(host, *address, why);
@@ -356,21 +378,23 @@ impl Lines {
         }
         Err(self.way.fail(last))
     }
+}
 
-    fn secure(&self, host: &str) -> Result<ClientConnection, Error> {
-        let wrong = |(kind, text)| self.way.fail(error(kind, text));
-        if self.tls.get().is_none() {
-            let config = tls::config(self.ca_file.as_deref()).map_err(wrong)?;
-            let _ = self.tls.set(config);
-        }
-        let Some(config) = self.tls.get() else {
-            return Err(wrong((NetErrorKind::Tls, "no TLS".into())));
+impl Secure {
+    fn begin(&self, host: &str) -> Result<ClientConnection, NetError> {
+        let wrong = |(kind, text)| error(kind, text);
+        let config = match self.config.get() {
+            Some(config) => config.clone(),
+            None => {
+                let config = tls::config(self.ca_file.as_deref()).map_err(wrong)?;
+                self.config.get_or_init(|| config).clone()
+            }
         };
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_string();
         let name = ServerName::try_from(bare).map_err(|_| {
             wrong((NetErrorKind::Config, format!("{host} is no name that a certificate can have")))
         })?;
-        ClientConnection::new(config.clone(), name)
+        ClientConnection::new(config, name)
             .map_err(|why| wrong(tls::say(&why, host, clock::wall())))
     }
 }
@@ -410,7 +434,8 @@ impl Line {
     }
 }
 
-fn say_tls(broken: &io::Error, host: &str) -> NetError {
+/// What went wrong while TLS was set up.
+pub fn say_tls(broken: &io::Error, host: &str) -> NetError {
     let (kind, text) = match inner::<rustls::Error>(broken) {
         Some(why) => tls::say(why, host, clock::wall()),
         None => (NetErrorKind::Cut, format!("{host} closed the connection while TLS was set up")),

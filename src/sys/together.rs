@@ -1,9 +1,9 @@
-//! Questions in flight together: names being resolved, datagrams waiting for answers and TCP
-//! connections being opened, all on one poll with one deadline. What the answers mean is for
-//! others, and so is what is said over the connections.
+//! Questions in flight together: names being resolved, datagrams waiting for answers, connections
+//! being opened and TLS being set up, all on one poll with one deadline. What the answers mean is
+//! for others, and so is what is said over the connections.
 
 use super::dns;
-use super::http::{no_line, place};
+use super::http::{Ready, no_line, place, say_tls};
 use super::resolve::{self, Resolver};
 use super::signals::{Waited, wait_any};
 use super::socket::{self, begin_tcp, error, would_block};
@@ -12,6 +12,7 @@ use crate::model::name::Family;
 use crate::wire::dns::{Answer, answer, question};
 use crate::world::{Ask, Datagram, NetError, NetErrorKind, Via};
 use nix::poll::{PollFd, PollFlags};
+use rustls::ClientConnection;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -33,16 +34,23 @@ const LONGEST: usize = 4096;
 /// What came of one question.
 pub enum Landed {
     Reply(Vec<u8>),
-    /// To an HTTP host: the connection stands.
-    Line((SocketAddr, TcpStream)),
+    /// To an HTTP host: the connection stands, and TLS where it is wanted.
+    Line(Ready),
 }
 
 type Result<T> = std::result::Result<T, NetError>;
 
-/// Gets all of these through, or says why not, until `until` or TERM.
-pub fn fly(asks: &[Ask], via: &Via, names: &Resolver, until: Instant) -> Vec<Result<Landed>> {
+/// Gets all of these through, or says why not, until `until` or TERM. `secure` begins TLS with a
+/// host.
+pub fn fly(
+    asks: &[Ask],
+    via: &Via,
+    names: &Resolver,
+    secure: &dyn Fn(&str) -> Result<ClientConnection>,
+    until: Instant,
+) -> Vec<Result<Landed>> {
     let mut flights: Vec<Flight<'_>> =
-        asks.iter().map(|ask| Flight::begin(ask, via, names)).collect();
+        asks.iter().map(|ask| Flight::begin(ask, via, names, secure)).collect();
     let mut buffer = vec![0; LONGEST];
     let late = loop {
         let now = Instant::now();
@@ -73,6 +81,8 @@ struct Flight<'a> {
     ask: &'a Ask,
     host: String,
     port: u16,
+    /// For https: TLS that has not begun to speak.
+    tls: Option<Box<ClientConnection>>,
     step: Step,
 }
 
@@ -88,34 +98,56 @@ enum Step {
         next: Instant,
         trouble: Option<NetError>,
     },
+    Securing(SocketAddr, TcpStream, Box<ClientConnection>),
     Done(Result<Landed>),
 }
 
 impl<'a> Flight<'a> {
-    fn begin(ask: &'a Ask, via: &Via, names: &Resolver) -> Flight<'a> {
-        let to = match ask {
-            Ask::Datagram(one) => {
-                let (host, port) = host_port(&one.to, one.port);
-                Ok((host.to_string(), port))
-            }
-            Ask::Http(request) => place(&request.url, via.allow_http),
+    fn begin(
+        ask: &'a Ask,
+        via: &Via,
+        names: &Resolver,
+        secure: &dyn Fn(&str) -> Result<ClientConnection>,
+    ) -> Flight<'a> {
+        let mut flight = Flight {
+            ask,
+            host: String::new(),
+            port: 0,
+            tls: None,
+            step: Step::Done(resolve::none("", via.family)),
         };
-        let (host, port) = match to {
-            Ok((host, port)) => (host, port),
-            Err(why) => {
-                let step = Step::Done(Err(why));
-                return Flight { ask, host: String::new(), port: 0, step };
-            }
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_string();
-        let step = Step::Done(resolve::none(&host, via.family));
-        let mut flight = Flight { ask, host, port, step };
-        match names.known(&flight.host, via.family) {
-            Err(why) => flight.step = Step::Done(Err(why)),
-            Ok(Some(found)) => flight.found(found, via),
-            Ok(None) => flight.step = flight.resolve(via, names),
+        if let Err(why) = flight.try_begin(via, names, secure) {
+            flight.step = Step::Done(Err(why));
         }
         flight
+    }
+
+    fn try_begin(
+        &mut self,
+        via: &Via,
+        names: &Resolver,
+        secure: &dyn Fn(&str) -> Result<ClientConnection>,
+    ) -> Result<()> {
+        let (host, port) = match self.ask {
+            Ask::Datagram(one) => {
+                let (host, port) = host_port(&one.to, one.port);
+                (host.to_string(), port)
+            }
+            Ask::Http(request) => {
+                let (host, port, tls) = place(&request.url, via.allow_http)?;
+                if tls {
+                    self.tls = Some(Box::new(secure(&host)?));
+                }
+                (host, port)
+            }
+        };
+        self.host = host.trim_start_matches('[').trim_end_matches(']').to_string();
+        self.port = port;
+        match names.known(&self.host, via.family)? {
+            Some(found) => self.found(found, via),
+            None => self.step = self.resolve(via, names),
+        }
+        Ok(())
     }
 
     fn resolve(&self, via: &Via, names: &Resolver) -> Step {
@@ -223,14 +255,31 @@ impl<'a> Flight<'a> {
                         Err(why) => *trouble = Some(no_line(&self.host, address, why)),
                     }
                 }
-                if let Some(line) = stands {
-                    self.step = Step::Done(Ok(Landed::Line(line)));
+                if let Some((address, stream)) = stands {
+                    self.step = match self.tls.take() {
+                        Some(tls) => Step::Securing(address, stream, tls),
+                        None => Step::Done(Ok(Landed::Line((address, stream, None)))),
+                    };
                 } else if begun.is_empty() && addresses.is_empty() {
                     let none = || error(NetErrorKind::Connect, "it has no address".into());
                     self.step = Step::Done(Err(trouble.take().unwrap_or_else(none)));
                 }
             }
             _ => {}
+        }
+        if let Step::Securing(_, stream, tls) = &mut self.step {
+            let over = loop {
+                match tls.complete_io(stream) {
+                    Ok(_) if tls.is_handshaking() => {}
+                    Ok(_) => break Ok(()),
+                    Err(error) if would_block(&error) => return,
+                    Err(error) => break Err(say_tls(&error, &self.host)),
+                }
+            };
+            let none = Step::Done(resolve::none(&self.host, via.family));
+            if let Step::Securing(address, stream, tls) = std::mem::replace(&mut self.step, none) {
+                self.step = Step::Done(over.map(|()| Landed::Line((address, stream, Some(tls)))));
+            }
         }
     }
 
@@ -246,6 +295,12 @@ impl<'a> Flight<'a> {
                 let begun = begun.iter().map(|(_, stream)| stream.as_fd());
                 files.extend(begun.map(|fd| PollFd::new(fd, PollFlags::POLLOUT)));
                 (!addresses.is_empty()).then_some(*next)
+            }
+            Step::Securing(_, stream, tls) => {
+                let mut interest = PollFlags::POLLIN;
+                interest.set(PollFlags::POLLOUT, tls.wants_write());
+                files.push(PollFd::new(stream.as_fd(), interest));
+                None
             }
             Step::Done(_) => None,
         }
@@ -263,6 +318,9 @@ impl<'a> Flight<'a> {
                 };
             }
             Step::Asking(exchange) => NetError { sent: exchange.sent > 0, ..late.clone() },
+            Step::Securing(..) => {
+                NetError { text: format!("{}: {}", self.host, late.text), ..late.clone() }
+            }
             Step::Connecting { mut begun, .. } => match begun.pop() {
                 Some((address, _)) if late.kind == NetErrorKind::Deadline => {
                     no_line(&self.host, address, late.clone())

@@ -55,8 +55,12 @@ impl Net for World {
         let until = Instant::now() + via.deadline;
         let is_http = |ask: &&Ask| matches!(ask, Ask::Http(_));
         let mut left = asks.iter().filter(is_http).count() as u32;
-        let flying = if left > 0 { via.deadline / 2 } else { via.deadline };
-        let landed = together::fly(asks, via, &self.names, until - (via.deadline - flying));
+        // What gets through late must leave time for the replies.
+        let flying = if left > 0 { via.deadline * 3 / 4 } else { via.deadline };
+        let names = self.names.clone();
+        let session = self.session(via);
+        let secure = |host: &str| session.secure(host);
+        let landed = together::fly(asks, via, &names, &secure, until - (via.deadline - flying));
         let mut answers = Vec::new();
         for (ask, landed) in asks.iter().zip(landed) {
             answers.push(match (ask, landed) {

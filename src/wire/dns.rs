@@ -36,7 +36,7 @@ pub fn question(host: &str, family: Family, id: u16) -> Option<Vec<u8>> {
 pub fn answer(question: &[u8], reply: &[u8], family: Family) -> Option<Answer> {
     let asked = Message::from_slice(question).ok()?;
     let reply = Message::from_slice(reply).ok()?;
-    if !reply.is_answer(&asked) {
+    if !reply.is_answer(asked) {
         return None;
     }
     addresses(reply, family)

@@ -73,7 +73,7 @@ return baseclass.extend({
 
 	/* Small, below what it explains. */
 	note(text) {
-		return E('div', { 'style': 'opacity:.75;font-size:90%;overflow-wrap:anywhere' }, [text]);
+		return E('div', { 'style': 'opacity:.75;font-size:90%;overflow-wrap:break-word' }, [text]);
 	},
 
 	/* LuCI's table, which becomes cards on a phone. */
@@ -88,14 +88,19 @@ return baseclass.extend({
 		return E('table', { 'class': 'table' }, [head, ...body]);
 	},
 
-	names(status) {
+	/* `why` is not needed; with it, a name that is not published says why. */
+	names(status, why) {
 		return this.table([_('Name'), _('Address'), _('Confirmed'), _('State')],
 			status.records.map(record => {
 				const [kind, text, more] = this.told(record);
+				const told = why?.names?.find(one =>
+					one.fqdn == record.fqdn && one.type == record.type);
+				if (kind == 'notice' && told)
+					more.push(told.why);
 				return [
-					[E('strong', { 'style': 'overflow-wrap:anywhere' }, [record.fqdn]), ' ',
+					[E('strong', { 'style': 'overflow-wrap:break-word' }, [record.fqdn]), ' ',
 						E('small', {}, [record.type])],
-					[E('span', { 'style': 'overflow-wrap:anywhere' },
+					[E('span', { 'style': 'overflow-wrap:break-word' },
 						[record.confirmed?.join(' ') || '–'])],
 					[this.ago(record)],
 					[this.badge(kind, text), ...more.map(line => this.note(line))],

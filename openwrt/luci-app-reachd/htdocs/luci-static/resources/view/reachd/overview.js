@@ -37,7 +37,7 @@ return view.extend({
 				: wan.device ? [E('strong', {}, [wan.device]), reachd.note(wan.because)]
 					: [_('no way to the Internet')],
 			wan.addresses.length ? wan.addresses.map(address => E('div', {}, [
-				E('span', { 'style': 'overflow-wrap:anywhere' }, [address.ip]), ' ',
+				E('span', { 'style': 'overflow-wrap:break-word' }, [address.ip]), ' ',
 				reachd.badge(address.global ? 'success' : 'notice',
 					address.global ? _('globally reachable') : address.class),
 			])) : ['–'],
@@ -46,7 +46,7 @@ return view.extend({
 
 	reasons(why) {
 		return [reachd.table([_('Name'), _('Decision'), _('Why')], why.names.map(name => [
-			[E('span', { 'style': 'overflow-wrap:anywhere' }, [name.fqdn]), ' ',
+			[E('span', { 'style': 'overflow-wrap:break-word' }, [name.fqdn]), ' ',
 				E('small', {}, [name.type])],
 			[name.decision],
 			[name.why],
@@ -56,7 +56,7 @@ return view.extend({
 	fill([status, why, running]) {
 		const put = (id, content) => dom.content(this.parts[id], content);
 		put('state', this.state(running));
-		put('names', this.part(status, status => [reachd.names(status)]));
+		put('names', this.part(status, status => [reachd.names(status, why)]));
 		put('wans', this.part(why, why => this.wans(why)));
 		put('reasons', this.part(why, why => this.reasons(why)));
 	},
@@ -99,7 +99,9 @@ return view.extend({
 				]),
 			]),
 			E('div', { 'class': 'cbi-section' }, [E('h3', {}, [_('Line')]), part('wans')]),
-			E('div', { 'class': 'cbi-section' }, [E('h3', {}, [_('Why')]), part('reasons')]),
+			E('details', { 'class': 'cbi-section' }, [
+				E('summary', { 'style': 'cursor:pointer' }, [_('What would be done now, and why')]),
+				part('reasons')]),
 		]);
 		this.fill(answers);
 		poll.add(() => this.load().then(answers => this.fill(answers)), 10);

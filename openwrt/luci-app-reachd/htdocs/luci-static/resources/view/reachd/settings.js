@@ -284,7 +284,7 @@ return view.extend({
 			'style': 'border:1px solid rgba(128,128,128,.35);border-radius:4px;padding:.5em 1em;margin-bottom:1em',
 		}, [
 			E('div', { 'style': 'display:flex;justify-content:space-between;align-items:center;gap:1em' }, [
-				E('h4', { 'style': 'margin:.3em 0;overflow-wrap:anywhere' }, [section.section]),
+				E('h4', { 'style': 'margin:.3em 0;overflow-wrap:break-word' }, [section.section]),
 				E('span', { 'style': 'white-space:nowrap' }, [
 					E('label', {}, [this.flag(section, { name: 'enabled', default: '1', label: _('enabled') }),
 						' ', _('enabled')]), ' ',
@@ -441,6 +441,8 @@ return view.extend({
 		return this.handleSave(ev).then(() => {
 			if (this.usable)
 				return ui.changes.apply(mode == '0');
+			this.page.querySelector('.reachd-wrong:not(:empty), .alert-message.danger')
+				?.scrollIntoView?.({ block: 'center' });
 			ui.addNotification(null, E('p', {}, [
 				_('Not applied: mend what is marked first. reachd would keep its old settings.')]), 'danger');
 		});
