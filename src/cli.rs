@@ -16,8 +16,8 @@ Commands:
                       their secrets replaced
   why [NAME] [--json] look and tell what would be done, and why; changes nothing
   status [--json]     what was published, what failed, when it is tried again
-  check-config [FILE] read the config and tell what is wrong with it; --json: and
-                      its sections, without their secrets
+  check-config [FILE] read the config and tell what is wrong with it; --json:
+                      with its sections, without their secrets
   providers [ID]      the DNS services reachd speaks, or one with its options;
                       --json: for a form
   import-ddns [FILE]  print a config made from that of ddns-scripts (default
