@@ -13,20 +13,21 @@ import sys
 source, target = sys.argv[1:]
 with open(source, "rb") as file:
     elf = bytearray(file.read())
-if elf[:4] != b"\x7fELF" or elf[5] != 1:
-    sys.exit("trim.py: %s is not a little-endian ELF file" % source)
+if elf[:4] != b"\x7fELF" or elf[5] not in (1, 2):
+    sys.exit("trim.py: %s is not an ELF file" % source)
+ends = "<" if elf[5] == 1 else ">"
 if elf[4] == 1:  # 32 bits: offsets in the header and in a program header, and their format
-    number, phoff, shoff, shcount, offset, size = "<I", 28, 32, 48, 4, 16
+    number, phoff, shoff, shcount, offset, size = ends + "I", 28, 32, 48, 4, 16
 else:
-    number, phoff, shoff, shcount, offset, size = "<Q", 32, 40, 60, 8, 32
+    number, phoff, shoff, shcount, offset, size = ends + "Q", 32, 40, 60, 8, 32
 (table,) = struct.unpack_from(number, elf, phoff)
-entry, count = struct.unpack_from("<HH", elf, shcount - 6)
+entry, count = struct.unpack_from(ends + "HH", elf, shcount - 6)
 end = table + entry * count
 for header in range(table, end, entry):
     at, length = (struct.unpack_from(number, elf, header + field)[0] for field in (offset, size))
     end = max(end, at + length)
 struct.pack_into(number, elf, shoff, 0)
-struct.pack_into("<HHH", elf, shcount - 2, 0, 0, 0)
+struct.pack_into(ends + "HHH", elf, shcount - 2, 0, 0, 0)
 with open(target, "wb") as file:
     file.write(elf[:end])
 os.chmod(target, 0o755)

@@ -23,7 +23,8 @@ class Router:
         for folder in ("etc/config", "etc/init.d", "tmp", "var/run", "sbin", "usr/sbin", "bin"):
             os.makedirs(self.path(folder), exist_ok=True)
         self.write("usr/sbin/reachd",
-                   f'#!/bin/sh\nexec {os.path.abspath(reachd)} -c {self.config_file} "$@"\n', 0o755)
+                   f'#!/bin/sh\n[ "$1" != report ] || set -- "$@" --root {self.root}\n'
+                   f'exec {os.path.abspath(reachd)} -c {self.config_file} "$@"\n', 0o755)
         self.write("etc/passwd", "root:x:0:0::/:/bin/ash\n")
         self.write("etc/group", "root:x:0:\n")
         open(self.calls, "w").close()

@@ -200,6 +200,23 @@ def test_box_on_the_status_page(browser, reachd):
     holds(text, "Reachability", "home.example.test", ADDRESS)
 
 
+def test_the_report(browser, reachd):
+    house = Handler.house = House(reachd)
+    house.router.write("etc/config/firewall", "config zone\n\toption name 'wan'\n"
+                       "\tlist network 'wan'\nconfig redirect 'cam'\n\toption name 'camera'\n"
+                       "\toption src 'wan'\n\toption src_dport '5300'\n\toption proto 'udp'\n"
+                       "\toption dest 'lan'\n\toption dest_ip '192.168.1.50'\n"
+                       "\toption dest_port '53'\n")
+    if "report" in house.router.methods():
+        for width, lang in ((1100, "en"), (360, "zh")):
+            text = browser.visit("view.reachd.report", width=width, lang=lang,
+                                 picture=f"report-{lang}")
+            holds(text, "camera", "192.168.1.50", "udp 5300")
+    else:
+        # A page without a report says so.
+        holds(browser.visit("view.reachd.report"), "There is no report")
+
+
 def test_check_and_update_ring_the_service(browser, reachd):
     Handler.house = House(reachd)
     holds(browser.visit("view.reachd.overview", "check"), "looks again")

@@ -25,6 +25,7 @@ return baseclass.extend({
 	update: ask('update'),
 	providers: ask('providers'),
 	config: ask('config'),
+	report: ask('report'),
 	secret: ask('secret', ['account', 'option', 'value']),
 
 	running() {
