@@ -32,7 +32,7 @@ pub fn text(report: &Report, now: u64) -> String {
     let mut out = String::from(HEAD);
     let host = report.snapshot.host.known().map_or("(nameless)", String::as_str);
     let at = report.snapshot.at.known().copied().unwrap_or(now);
-    let _ = write!(out, "<h1>reachd report: {}</h1><p class=m>{}</p>\n", escape(host), utc(at));
+    let _ = writeln!(out, "<h1>reachd report: {}</h1><p class=m>{}</p>", escape(host), utc(at));
     if let Some(why) = &report.no_router {
         let _ = write!(
             out,
