@@ -361,7 +361,7 @@ pub fn doubt(facts: &Facts, forward: &Forward) -> Option<String> {
     let public = |line: &&LineOf| {
         matches!(line.verdict.line, Line::Public | Line::Map { .. } | Line::VpnEgress)
     };
-    match lines.iter().any(|line| public(&line)) {
+    match lines.iter().any(public) {
         true => None,
         false => Some("whether the line brings IPv4 in is not known".into()),
     }
