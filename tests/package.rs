@@ -105,7 +105,7 @@ fn what_forms_ask_for() {
     assert_eq!(complaint["option"], "fqdn");
     // As the rpcd plugin hands it over.
     let mut child = Command::new(env!("CARGO_BIN_EXE_reachd"))
-        .args(["check-config", "--json", "/dev/stdin"])
+        .args(["check-config", "--json", "/proc/self/fd/0"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

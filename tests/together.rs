@@ -158,6 +158,19 @@ fn names_are_resolved_together_too() {
 }
 
 #[test]
+fn a_flood_ends_at_the_deadline() {
+    let dir = Dir::new("together-flood");
+    let dns = DnsServer::fixed(Say::Flood);
+    let live = stun_server(|_| true);
+    let begin = Instant::now();
+    let asks = [ask("a.test"), ask(live)];
+    let answers = world_with(&dir, &[&dns]).together(&asks, &via(600));
+    assert!(begin.elapsed() < Duration::from_millis(600) + GRACE, "{:?}", begin.elapsed());
+    assert!(matches!(told(&answers[0]), Err((Kind::Resolve, _))));
+    assert_eq!(told(&answers[1]).as_deref(), Ok("203.0.113.9"));
+}
+
+#[test]
 fn a_hosts_other_addresses_are_tried() {
     let dir = Dir::new("together-addresses");
     let server = Server::start(Front::Plain, |_| Reply::new(200, "fine").into());

@@ -21,7 +21,7 @@ const INSIDE: &str = "REACHD_UPSTREAM_SCENE";
 
 #[test]
 fn scenes_in_their_own_namespaces() {
-    let missing: Vec<&str> = ["ip", "nft", "miniupnpd", "nsenter", "unshare"]
+    let missing: Vec<&str> = ["ip", "nft", "miniupnpd", "nsenter", "setpriv", "sysctl", "unshare"]
         .into_iter()
         .filter(|program| {
             !["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
@@ -113,6 +113,13 @@ impl House {
         let dir = std::env::temp_dir().join(format!("reachd-upstream-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let ids = [&boxed, &isp, &inet].map(|space| space.0.id());
+        // Link-local addresses are good at once: routers ask for their neighbours by them.
+        let quick = "net.ipv6.conf.default.accept_dad=0";
+        for space in [None, Some(&boxed), Some(&isp), Some(&inet)] {
+            let mut sysctl = space.map_or_else(|| Command::new("sysctl"), |s| s.command("sysctl"));
+            sysctl.args(["-qw", quick]);
+            run(sysctl, "");
+        }
         let link = |device, peer, pid| {
             format!("link add {device} type veth peer name {peer} netns {pid}\n")
         };
@@ -146,6 +153,20 @@ impl House {
         );
         ip(Some(&boxed), &format!("route add default via {router}\n"));
         ip(None, "route add default via 192.168.77.1\n");
+        let v6 = |addresses: &[(&str, &str)], routes: &[(&str, &str)]| -> String {
+            let addresses = addresses
+                .iter()
+                .map(|(ip, device)| format!("address add {ip} dev {device} nodad\n"));
+            let routes = routes.iter().map(|(to, via)| format!("route add {to} via {via}\n"));
+            addresses.chain(routes).collect()
+        };
+        ip(None, &v6(&[("fd00:77::2/64", "wan0")], &[("default", "fd00:77::1")]));
+        let at = [("fd00:77::1/64", "lan0"), ("fd00:64::9/64", "ext0")];
+        ip(Some(&boxed), &v6(&at, &[("default", "fd00:64::1")]));
+        let at = [("fd00:64::1/64", "cust0"), ("fd00:198::1/64", "up0")];
+        ip(Some(&isp), &v6(&at, &[("default", "fd00:198::2"), ("fd00:77::/64", "fd00:64::9")]));
+        let at = [("fd00:198::2/64", "inet0"), ("2606:4700:4700::1001/128", "lo")];
+        ip(Some(&inet), &v6(&at, &[("default", "fd00:198::1")]));
         let nat = |device: &str| {
             format!(
                 "table ip nat {{ chain out {{ type nat hook postrouting priority 100; \
@@ -161,7 +182,7 @@ impl House {
             nft.args(["-f", "-"]);
             run(nft, &rules);
             let mut forward = space.command("sysctl");
-            forward.args(["-qw", "net.ipv4.ip_forward=1"]);
+            forward.args(["-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
             run(forward, "");
         }
         let mut house = House { boxed, _isp: isp, _inet: inet, dir, daemon: None };
@@ -275,6 +296,9 @@ fn hops_and_routes() {
     let want = vec![hop(1, "192.168.77.1"), hop(2, "100.64.0.1"), hop(3, "1.0.0.1")];
     assert_eq!(hops, Known::Known(want));
     assert!(begin.elapsed() < Duration::from_millis(600), "{:?}", begin.elapsed());
+    let hops = world.hops("wan0", addr("fd00:77::2"), 8);
+    let want = [hop(1, "fd00:77::1"), hop(2, "fd00:64::1"), hop(3, "2606:4700:4700::1001")];
+    assert_eq!(hops, Known::Known(want.to_vec()));
     assert!(matches!(world.hops("no-such-dev", addr("192.168.77.2"), 8), Known::Unknown(_)));
 
     // Another table for marked packets, and for those of another address.
@@ -294,6 +318,10 @@ fn hops_and_routes() {
     assert_eq!(by(Some("192.168.77.2"), 0), Some(addr("192.168.77.1")));
     assert_eq!(by(Some("203.0.113.66"), 0), None, "not an address of ours");
     let v6 = RouteQuery { family: Family::Ipv6, to: None, device: None, source: None, mark: 0 };
+    let route = world.route(&v6).unwrap().unwrap();
+    let own = Some(addr("fd00:77::2"));
+    assert_eq!((route.gateway, route.source), (Some(addr("fd00:77::1")), own));
+    ip(None, "route delete default via fd00:77::1\n");
     assert_eq!(world.route(&v6), Ok(None));
 }
 

@@ -8,7 +8,6 @@ use super::space::{Packet, Space};
 use super::walk::{Caps, DNAT, Frag, Hit, RuleId, Seen, TooComplex, Walker, World};
 use crate::model::name::Family;
 use crate::model::ruleset::{Action, Expr, Field, Match, Part, Rule, Ruleset};
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What is wrong with a rule.
@@ -66,7 +65,7 @@ struct Trace<'a> {
     /// The first time each rule was asked, in each context.
     seen: Vec<Seen<'a>>,
     trails: Vec<(RuleId, u32)>,
-    doubts: BTreeSet<RuleId>,
+    doubts: Vec<RuleId>,
 }
 
 /// Judges all rules that packets from these devices may come to; in the ruleset's order.
@@ -93,30 +92,32 @@ pub fn judge<'a>(
             });
         }
     }
+    let ids = all(world.rules);
+    let mut hits: Vec<Vec<(usize, &Hit)>> = vec![Vec::new(); ids.len()];
+    for (at, trace) in traces.iter().enumerate() {
+        for hit in &trace.hits {
+            let list = ids.binary_search(&hit.rule).ok().and_then(|place| hits.get_mut(place));
+            list.into_iter().for_each(|list| list.push((at, hit)));
+        }
+    }
+    let living = ids.iter().zip(&hits).filter(|(_, hits)| !hits.is_empty());
     let mut judge = Judge {
         world,
         caps,
         work: 0,
-        living: BTreeSet::new(),
-        known: BTreeMap::new(),
+        living: living.map(|(id, _)| *id).collect(),
+        known: vec![None; ids.len() * traces.len()],
         found: Vec::new(),
     };
-    let mut alive = BTreeMap::new();
-    for (at, trace) in traces.iter().enumerate() {
-        for hit in &trace.hits {
-            alive.entry(hit.rule).or_insert_with(Vec::new).push((at, hit));
-        }
-    }
-    judge.living = alive.keys().copied().collect();
-    for id in all(world.rules) {
+    for (place, (id, hits)) in ids.iter().copied().zip(&hits).enumerate() {
         let Some((.., rule)) = id.find(world.rules) else { continue };
         // A rule that decides nothing takes nothing from anybody.
         if !rule.exprs.iter().any(|expr| matches!(expr, Expr::Do(_) | Expr::Choose { .. })) {
             continue;
         }
-        let judged = match alive.get(&id) {
-            None => judge.dead(id, rule, &traces),
-            Some(hits) => judge.alive(id, rule, hits, &traces),
+        let judged = match hits.is_empty() {
+            true => judge.dead(id, rule, &traces),
+            false => judge.alive(id, place, rule, hits, &traces),
         };
         if judged.is_err() {
             return Ok((judge.found, false));
@@ -125,7 +126,7 @@ pub fn judge<'a>(
     Ok((judge.found, true))
 }
 
-/// Rules of chains that packets can come in by.
+/// All rules, sorted.
 fn all(rules: &Ruleset) -> Vec<RuleId> {
     let mut ids = Vec::new();
     for (t, table) in rules.tables.iter().enumerate() {
@@ -142,10 +143,10 @@ struct Judge<'a> {
     world: World<'a>,
     caps: Caps,
     work: u64,
-    /// Rules that take something.
-    living: BTreeSet<RuleId>,
-    /// What rules match that are compared with others, by trace.
-    known: BTreeMap<(usize, RuleId), Rc<[Frag]>>,
+    /// Rules that take something, sorted.
+    living: Vec<RuleId>,
+    /// What rules match that are compared with others, for each trace and rule.
+    known: Vec<Option<Rc<[Frag]>>>,
     found: Vec<Finding>,
 }
 
@@ -206,20 +207,21 @@ impl<'a> Judge<'a> {
         Ok(items.into_iter().map(|(frag, _)| frag).collect())
     }
 
-    /// The same, kept for the next who asks.
+    /// The same, kept for the next who asks. `place` is the rule's among all, in this trace.
     fn known(
         &mut self,
-        at: usize,
+        place: usize,
         trace: &Trace<'a>,
         seen: &Seen<'a>,
         rule: &Rule,
     ) -> Result<Rc<[Frag]>, TooComplex> {
-        let key = (at, seen.rule);
-        if let Some(known) = self.known.get(&key) {
+        if let Some(Some(known)) = self.known.get(place) {
             return Ok(known.clone());
         }
         let found: Rc<[Frag]> = self.matched(trace, seen, rule, false)?.into();
-        self.known.insert(key, found.clone());
+        if let Some(slot) = self.known.get_mut(place) {
+            *slot = Some(found.clone());
+        }
         Ok(found)
     }
 
@@ -276,15 +278,11 @@ impl<'a> Judge<'a> {
             return Ok(());
         }
         let total: f64 = takers.iter().map(|(.., volume)| volume).sum();
-        takers.sort_by(|a, b| b.2.total_cmp(&a.2));
-        let all: Vec<Blocker> = takers
-            .iter()
-            .map(|(taker, _, volume)| Blocker {
-                rule: *taker,
-                share: volume / total,
-                different: self.differs(rule, *taker),
-            })
-            .collect();
+        let mut all = Vec::with_capacity(takers.len());
+        for (taker, _, volume) in &takers {
+            let different = self.differs(rule, *taker);
+            put(&mut all, Blocker { rule: *taker, share: volume / total, different });
+        }
         let different = all.iter().any(|blocker| blocker.different);
         let places = || takers.iter().filter_map(|(_, place, _)| *place);
         let at = |place: Option<u32>| place.map(|rule| RuleId { rule, ..id });
@@ -332,6 +330,7 @@ impl<'a> Judge<'a> {
     fn alive(
         &mut self,
         id: RuleId,
+        place: usize,
         rule: &'a Rule,
         hits: &[(usize, &Hit)],
         traces: &[Trace<'a>],
@@ -352,7 +351,8 @@ impl<'a> Judge<'a> {
         }
         // Of two that are alike the later is told of, not both.
         let without = self.same_without(id, own, hits, traces)?;
-        let all_live = |list: &[Blocker]| list.iter().all(|one| self.living.contains(&one.rule));
+        let all_live =
+            |list: &[Blocker]| list.iter().all(|one| self.living.binary_search(&one.rule).is_ok());
         if let Some(blockers) = without.filter(|list| all_live(list)) {
             let witness = hits.first().map(|(_, hit)| hit.piece.now.witness());
             let finding = self.note(id, Wrong::RedundantLater);
@@ -360,7 +360,7 @@ impl<'a> Judge<'a> {
             finding.witness = witness;
             return Ok(());
         }
-        self.contradicts(id, rule, hits, traces)
+        self.contradicts(id, place, rule, hits, traces)
     }
 
     /// The rules that would take its packets to the same end, if all of them would.
@@ -408,10 +408,12 @@ impl<'a> Judge<'a> {
             if !whole {
                 return Ok(None);
             }
-            later.extend(settled.iter().map(|hit| hit.rule).filter(|rule| *rule != id));
+            for hit in settled {
+                if hit.rule != id && !later.contains(&hit.rule) {
+                    later.push(hit.rule);
+                }
+            }
         }
-        later.sort_unstable();
-        later.dedup();
         let share = 1.0 / later.len().max(1) as f64;
         let blocker = |rule| Blocker { rule, share, different: false };
         Ok(Some(later.into_iter().take(NAMED).map(blocker).collect()))
@@ -421,6 +423,7 @@ impl<'a> Judge<'a> {
     fn contradicts(
         &mut self,
         id: RuleId,
+        place: usize,
         rule: &'a Rule,
         hits: &[(usize, &Hit)],
         traces: &[Trace<'a>],
@@ -428,25 +431,23 @@ impl<'a> Judge<'a> {
         let Some((at, _)) = hits.first() else { return Ok(()) };
         let Some(trace) = traces.get(*at) else { return Ok(()) };
         let Some(seen) = trace.seen.iter().find(|seen| seen.rule == id) else { return Ok(()) };
-        let own = self.known(*at, trace, seen, rule)?;
+        let first = traces.len() * place;
+        let own = self.known(first + at, trace, seen, rule)?;
         let (mut blockers, mut witness) = (Vec::new(), None);
-        let mut earlier: Vec<RuleId> = trace
-            .hits
-            .iter()
-            .take(seen.after)
-            .map(|hit| hit.rule)
-            .filter(|one| (one.table, one.chain) == (id.table, id.chain) && *one < id)
-            .collect();
-        earlier.sort_unstable();
-        earlier.dedup();
-        for other in earlier {
+        // Rules of a chain stand one after another among all.
+        for back in 1..=id.rule {
+            let other = RuleId { rule: id.rule - back, ..id };
+            if self.living.binary_search(&other).is_err() {
+                continue;
+            }
             let Some((.., before)) = other.find(self.world.rules) else { continue };
             let decided = before.exprs.iter().rev().find_map(decides);
             let settles = !matches!(decided, None | Some(Action::Jump(_) | Action::Goto(_)));
             if !settles || !self.differs(rule, other) || trace.doubts.contains(&other) {
                 continue;
             }
-            let theirs = self.known(*at, trace, &Seen { rule: other, ..*seen }, before)?;
+            let there = first.saturating_sub(traces.len() * back as usize) + at;
+            let theirs = self.known(there, trace, &Seen { rule: other, ..*seen }, before)?;
             self.spend((own.len() * theirs.len()) as u64)?;
             if own.len() > PIECES || theirs.len() > PIECES {
                 continue;
@@ -466,11 +467,10 @@ impl<'a> Judge<'a> {
             {
                 witness.get_or_insert(first.witness());
                 let share = shared / volume(&own);
-                blockers.push(Blocker { rule: other, share, different: true });
+                put(&mut blockers, Blocker { rule: other, share, different: true });
             }
         }
         if !blockers.is_empty() {
-            blockers.sort_by(|a: &Blocker, b| b.share.total_cmp(&a.share));
             blockers.truncate(NAMED);
             let finding = self.note(id, Wrong::Contradicts);
             finding.before = blockers.first().map(|blocker| blocker.rule);
@@ -479,6 +479,12 @@ impl<'a> Judge<'a> {
         }
         Ok(())
     }
+}
+
+/// Adds a blocker, the greatest share first.
+fn put(list: &mut Vec<Blocker>, one: Blocker) {
+    let at = list.iter().position(|other| other.share < one.share).unwrap_or(list.len());
+    list.insert(at, one);
 }
 
 /// The action of a rule that ends it.

@@ -10,7 +10,7 @@
 //!
 //! A piece with a doubt may come to its fate or not; pieces without are apart from each other.
 
-use super::space::{Dim, PORTED, Space, Span, bits, meet, span_of, without};
+use super::space::{Dim, Space, Span, bits, meet, span_of, without};
 use crate::model::address::Prefix;
 use crate::model::name::Family;
 use crate::model::ruleset::{Action, Base, Chain, Expr, Rule, Ruleset, Table, Target};
@@ -209,9 +209,10 @@ pub fn ask(world: World, question: &Question, caps: Caps) -> Result<Answer, TooC
 
 /// The protocols by what their ports are: none, ports, or ICMP's type and code.
 fn sorts(family: Family) -> impl Iterator<Item = Space> {
-    let icmp = if family == Family::Ipv4 { 1 } else { 58 };
-    let mut cuts: Vec<u8> = PORTED.iter().map(|(one, _)| *one as u8).chain([icmp]).collect();
-    cuts.sort_unstable();
+    let (icmp, cuts) = match family {
+        Family::Ipv4 => (1, [1, 6, 17, 33, 132, 136]),
+        Family::Ipv6 => (58, [6, 17, 33, 58, 132, 136]),
+    };
     let mut all = Vec::new();
     let mut from = 0;
     for cut in cuts {
@@ -430,7 +431,7 @@ impl<'a> Walker<'a> {
 
     /// The base chains of a hook that see this family, in the kernel's order.
     pub fn bases(&self, hook: &str) -> Vec<(i32, &'a Base, u32, u32)> {
-        let mut found = Vec::new();
+        let mut found: Vec<(i32, &'a Base, u32, u32)> = Vec::new();
         for (t, table) in self.world.rules.tables.iter().enumerate() {
             if table.dormant || !table.sees(self.family) {
                 continue;
@@ -444,12 +445,13 @@ impl<'a> Walker<'a> {
                     ("nat", _) => -100,
                     _ => base.priority,
                 };
-                found.push((place, base, t as u32, c as u32));
+                // The listing is in the order they were made, and the last goes first.
+                let key = (place, base.priority);
+                let after = |(at, other, ..): &(i32, &Base, u32, u32)| (*at, other.priority) >= key;
+                let at = found.iter().position(after).unwrap_or(found.len());
+                found.insert(at, (place, base, t as u32, c as u32));
             }
         }
-        // The listing is in the order they were made.
-        found.reverse();
-        found.sort_by_key(|(place, base, ..)| (*place, base.priority));
         found
     }
 
@@ -848,9 +850,11 @@ impl<'a> Walker<'a> {
             frags = others;
         }
         let world = self.world;
-        let mut routes: Vec<&'a Route> = world.routes.iter().collect();
-        routes.retain(|route| Family::of(route.to.ip) == self.family);
-        routes.sort_by_key(|route| std::cmp::Reverse(route.to.len));
+        let mut routes: Vec<&'a Route> = Vec::new();
+        for route in world.routes.iter().filter(|one| Family::of(one.to.ip) == self.family) {
+            let shorter = |other: &&Route| other.to.len < route.to.len;
+            routes.insert(routes.iter().position(shorter).unwrap_or(routes.len()), route);
+        }
         let mut onward: Vec<(Option<&'a str>, Vec<Frag>)> = Vec::new();
         for route in routes {
             let (found, others) = pick(frags, span_of(route.to));
@@ -900,7 +904,8 @@ fn keep(list: &mut Vec<Frag>, frag: Frag) {
             && (one.was_dest, one.was_port) == (frag.was_dest, frag.was_port)
             && one.now.contains(&frag.now)
     };
-    if frag.doubt == 0 || !list.iter().any(same) {
+    // The near ones only: this saves work, nothing depends on it.
+    if frag.doubt == 0 || !list.iter().rev().take(100).any(same) {
         list.push(frag);
     }
 }

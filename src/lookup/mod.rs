@@ -538,6 +538,33 @@ mod tests {
     }
 
     #[test]
+    fn all_are_asked_where_evidence_is_wanted() {
+        let urls = ["https://a", "https://b", "https://c", "https://d"];
+        let answers = urls.into_iter().map(|url| (url, says("203.0.113.9"))).collect();
+        let mut net = Fake { answers, via: Vec::new() };
+        let mut list: Vec<_> = urls.iter().map(|url| service(url, &url[8..])).collect();
+        // Also a second one of an operator, and a router that is not there.
+        list[1].operator = "a".into();
+        list.push(service(GATEWAY, "gateway"));
+        let lab = [Prefix::parse("203.0.113.0/24").unwrap()];
+        let question = Question {
+            family: Family::Ipv4,
+            device: None,
+            ca_file: None,
+            allow_http: false,
+            agree: 2,
+            all: true,
+            router: None,
+            assume_public: &lab,
+        };
+        let asked = ask(&mut net, &list, &question, &mut |_| {});
+        assert_eq!(asked.verdict, ip("203.0.113.9"));
+        assert_eq!((asked.answers.len(), net.via.len()), (5, 4));
+        assert_eq!(asked.answers[3].means, crate::model::line::Means::Https);
+        assert!(asked.answers[4].answer.as_ref().is_err_and(|why| why.contains("no router")));
+    }
+
+    #[test]
     fn a_liar_is_outvoted_and_named_otherwise() {
         let (asked, noted, _) = asking(
             vec![

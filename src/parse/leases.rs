@@ -21,51 +21,67 @@ const MOST_ADDRESSES: usize = 16;
 /// - dnsmasq: `EXPIRY MAC IPV4 HOST|* CLIENT-ID|*`, and with DHCPv6 `EXPIRY IAID IPV6 HOST|* DUID`.
 pub fn file(bytes: &[u8]) -> Vec<Lease> {
     let text = String::from_utf8_lossy(bytes);
-    let leases = text.lines().filter_map(|line| match line.strip_prefix("# ") {
-        Some(odhcpd) => odhcpd_line(odhcpd),
-        None => dnsmasq_line(line),
-    });
-    leases.take(MOST).collect()
-}
-
-fn odhcpd_line(line: &str) -> Option<Lease> {
-    let mut fields = line.split_ascii_whitespace();
-    let (duid, host) = (fields.nth(1)?, fields.nth(1)?);
-    // Expiry, what was assigned, and how much of it: less than 128 is a delegated prefix.
-    let whole = fields.nth(2)? == "128";
-    let address = |text: &str| text.split('/').next().and_then(|ip| ip.parse().ok());
-    let addresses = fields.filter_map(address).take(MOST_ADDRESSES);
-    whole.then(|| Lease { name: name(host), mac: mac_of(duid), addresses: addresses.collect() })
-}
-
-fn dnsmasq_line(line: &str) -> Option<Lease> {
-    let mut fields = line.split_ascii_whitespace();
-    fields.next()?.parse::<u64>().ok()?;
-    let (id, ip, host) = (fields.next()?, fields.next()?, fields.next()?);
-    if let Ok(ip) = ip.parse::<Ipv6Addr>() {
-        let duid: String = fields.next()?.chars().filter(|c| *c != ':').collect();
-        return Some(Lease { name: name(host), mac: mac_of(&duid), addresses: vec![ip] });
+    let mut leases = Vec::new();
+    for line in text.lines() {
+        let mut fields = Vec::new();
+        for field in line.split_ascii_whitespace() {
+            if fields.len() < 8 + MOST_ADDRESSES {
+                fields.push(field);
+            }
+        }
+        let mut addresses = Vec::new();
+        let (host, mac) = match fields.as_slice() {
+            // Less than 128 bits are a delegated prefix.
+            ["#", _, duid, _, host, _, _, "128", rest @ ..] => {
+                for field in rest {
+                    addresses.extend(field.split('/').next().and_then(ip));
+                }
+                (host, mac_of(duid))
+            }
+            [expiry, id, address, host, rest @ ..] if expiry.parse::<u64>().is_ok() => {
+                addresses.extend(ip(address));
+                // An address that is not Ethernet has its type in front.
+                let mac = match (addresses.is_empty(), rest.first()) {
+                    (true, _) => Mac::parse(id),
+                    (false, Some(duid)) => mac_of(&duid.replace(':', "")),
+                    _ => None,
+                };
+                (host, mac)
+            }
+            _ => continue,
+        };
+        if leases.len() < MOST && (mac.is_some() || !addresses.is_empty()) {
+            leases.push(Lease { name: name(host), mac, addresses });
+        }
     }
-    // An address that is not Ethernet has its type in front.
-    Some(Lease { name: name(host), mac: Some(Mac::parse(id)?), addresses: Vec::new() })
+    leases
+}
+
+fn ip(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok()
 }
 
 /// `ubus call dhcp ipv6leases`.
 pub fn ubus(answer: &Value) -> Vec<Lease> {
-    let devices = answer.get("device").and_then(Value::as_object);
-    let leases = devices.into_iter().flat_map(|devices| devices.values());
-    let leases = leases.filter_map(|device| device.get("leases")?.as_array()).flatten();
-    let text = |lease: &Value, key| lease.get(key).and_then(Value::as_str).map(str::to_string);
-    let lease = |lease: &Value| {
-        let addresses = lease.get("ipv6-addr")?.as_array()?;
-        let address = |one: &Value| one.get("address")?.as_str()?.parse().ok();
-        Some(Lease {
-            name: name(&text(lease, "hostname").unwrap_or_default()),
-            mac: mac_of(&text(lease, "duid").unwrap_or_default()),
-            addresses: addresses.iter().filter_map(address).take(MOST_ADDRESSES).collect(),
-        })
-    };
-    leases.filter_map(lease).take(MOST).collect()
+    let mut all = Vec::new();
+    let Some(devices) = answer.get("device").and_then(Value::as_object) else { return all };
+    for (_, device) in devices {
+        let Some(leases) = device.get("leases").and_then(Value::as_array) else { continue };
+        for lease in leases {
+            let text = |key: &str| lease.get(key).and_then(Value::as_str).unwrap_or_default();
+            let Some(listed) = lease.get("ipv6-addr").and_then(Value::as_array) else { continue };
+            let mut addresses = Vec::new();
+            for one in listed {
+                let address = one.get("address").and_then(Value::as_str).and_then(ip);
+                addresses.extend(address.filter(|_| addresses.len() < MOST_ADDRESSES));
+            }
+            if all.len() < MOST {
+                let (name, mac) = (name(text("hostname")), mac_of(text("duid")));
+                all.push(Lease { name, mac, addresses });
+            }
+        }
+    }
+    all
 }
 
 /// The first label, in lower case; `-` and `*` stand for none.

@@ -261,6 +261,8 @@ def answer(data):
 class Random:
     def __init__(self, seed):
         self.r = random.Random(seed)
+        # Every third ruleset asks what only the kernel knows.
+        self.doubts = seed % 3 == 0
 
     def pick(self, *list):
         return self.r.choice(list)
@@ -326,6 +328,14 @@ class Random:
         ]
         if hook in ("forward", "postrouting"):
             some += [lambda: "oifname " + self.pick('"br-lan"', '"wan0"', '!= "br-lan"')] * 3
+        some += [lambda: self.pick("limit rate 100000/second burst 9000 packets",
+                                   "limit rate over 100000/second burst 9000 packets")]
+        if self.doubts:
+            some += [lambda: self.pick("meta mark 0x1", "meta mark != 0x1", "meta length < 60",
+                                       "ip ttl 64", "ct direction original", "meta cpu 0",
+                                       "ether saddr 02:00:00:00:00:01", "udp length < 20",
+                                       "ip saddr & 0.255.0.1 == 0.0.0.1",
+                                       "ip saddr . meta mark { 203.0.113.0/24 . 0 }")] * 4
         return " ".join(self.r.choice(some)() for _ in range(self.pick(0, 1, 1, 1, 2, 2)))
 
     def verdict(self, kind, later, family):
@@ -383,8 +393,8 @@ class Random:
                 " set nets6 { type ipv6_addr; flags interval; elements = { 2001:db8:a:1::/64 } }",
                 " set pairs { type ipv4_addr . inet_service; flags interval; elements = { 203.0.113.0/24 . 53, 100.64.0.0/16 . 1-9999 } }",
                 " map fates { type inet_service : verdict; elements = { 22 : drop, 443 : accept, 2222 : drop } }"]
-        for kind, hook, some in (("filter", "prerouting", (-300, -150, 0)),
-                                 ("nat", "prerouting", (-100, -110, -90)),
+        for kind, hook, some in (("filter", "prerouting", (-300, -150, -105, -95, 0)),
+                                 ("nat", "prerouting", (-100, -190, -90, 10)),
                                  ("filter", "input", (-10, 0, 10)),
                                  ("filter", "forward", (-10, 0, 10)),
                                  ("filter", "postrouting", (-150, 200))):

@@ -5,7 +5,7 @@ import time
 
 import lookups
 from house import OUTSIDE, Failed
-from servers import Lookups, page
+from servers import Lookups
 
 SHARED = "100.64.0.9"
 MYIP = "dns:myip.opendns.com@{}/A"
@@ -13,11 +13,11 @@ MYADDR = "dns:o-o.myaddr.l.google.com@{}/TXT"
 CHAOS = f"dns:whoami.cloudflare@{lookups.CHAOS}/CH-TXT"
 
 
-def shared(house, *urls, agree=2, **main):
+def shared(house, *urls, agree=2):
     house.share_line()
     house.add(f"{SHARED}/10")
     extra = lookups.listing(urls, agree)
-    return house.config(shared_line="outside", extra=extra, main=main)
+    return house.config(shared_line="outside", extra=extra)
 
 
 def test_lookup_stun_and_dns(house):

@@ -68,6 +68,18 @@
 			await until('applied', () => document.body.dataset.applied);
 			return find(card('duck', 'token')).placeholder + ' ' + find(card('duck', 'token')).value;
 		},
+		/* Somebody to tell: where to is typed in, and not shown again. */
+		async hook() {
+			const box = [...document.querySelectorAll('.cbi-section-create')].pop();
+			box.querySelector('input').value = 'phone';
+			box.querySelector('button').click();
+			await until('the card', () => document.querySelector('[data-section=phone]'));
+			enter(card('phone', 'url'), 'https://ntfy.example/n3w-s3cret');
+			enter(card('phone', 'token'), 'n3w-s3cret');
+			click('#apply');
+			await until('applied', () => document.body.dataset.applied);
+			return find(card('phone', 'url')).placeholder + '|' + find(card('phone', 'url')).value;
+		},
 		/* A field left empty is not saved. */
 		async empty() {
 			enter(card('home', 'fqdn'), '');

@@ -43,6 +43,8 @@ const COMMON = {
 		{ name: 'allow_http', kind: 'flag', help: _('Call it over http:// too: anyone on the way can read the secret') },
 	],
 	name: [
+		{ name: 'host', kind: 'list', help: _('For IPv6: machines on your network instead of this router, one on each line: the end of an address like ::10, a MAC, or a name that DHCP knows') },
+		{ name: 'lan', kind: 'text', default: 'lan', help: _('The network that these machines are in') },
 		{ name: 'wan', kind: 'text', help: WAN },
 		{ name: 'ttl', kind: 'seconds', help: _('Seconds; empty: the record keeps its own') },
 	],
@@ -57,8 +59,23 @@ const COMMON = {
 			help: _('Services of different operators that must give the same answer') },
 		{ name: 'interval', kind: 'seconds', default: '300', label: _('Every'),
 			help: _('Seconds between two questions while such an address is published') },
+		{ name: 'gateway_map', kind: 'flag', label: _('Try the router above'),
+			help: _('Also ask it to map a port, and take that back at once: whether it would tells a shared line from a second router') },
+	],
+	hook: [
+		{ name: 'url', kind: 'hidden', required: true, label: _('Address'),
+			help: _('Where the message goes, like https://ntfy.sh/a-topic-nobody-guesses') },
+		{ name: 'token', kind: 'secret', help: _('for {token}') },
+	],
+	hook_more: [
+		{ name: 'method', kind: 'one_of', words: ['POST', 'GET', 'PUT'], default: 'POST', help: "the request's method" },
+		{ name: 'body', kind: 'hidden', help: _('{text} is the message; {event}, {name}, {address} and {token} are filled in too') },
+		{ name: 'content_type', kind: 'text', help: 'what body is' },
+		{ name: 'username', kind: 'text', help: "for {user}, and {basic}: HTTP Basic's value" },
+		{ name: 'password', kind: 'secret', help: 'for {password} and {basic}' },
 	],
 };
+const TOPICS = [['address', _('a new address')], ['trouble', _('a name that cannot be kept')]];
 const SHARED = [
 	['skip', _('publish nothing, and say so')],
 	['outside', _('publish the address that the Internet sees')],
@@ -161,7 +178,8 @@ return view.extend({
 	secret(section, doc) {
 		const file = section.options[`${doc.name}_file`];
 		// What was one service's is not shown to another.
-		const set = !this.moved(section) && (file || section.secrets.includes(doc.name));
+		const set = !this.moved(section) && (file || section.secrets.includes(doc.name)
+			|| section.secrets.includes(`${doc.name}_file`));
 		return E('input', {
 			'class': 'cbi-input-password', 'type': 'password', 'autocomplete': 'new-password',
 			'data-kind': 'secret', 'data-option': doc.name, 'aria-label': doc.name,
@@ -170,6 +188,16 @@ return view.extend({
 			'placeholder': set ? _('set; type to replace it') : _('not set'),
 			'change': ev => { section.typed[doc.name] = ev.target.value.trim(); },
 		});
+	},
+
+	/* Write-only too, but it stays in the config: where a message goes may be all that guards it. */
+	hidden(section, doc) {
+		const field = this.input(section, doc);
+		if (section.secrets.includes(doc.name)) {
+			delete field.dataset.required;
+			field.placeholder = _('set; type to replace it');
+		}
+		return field;
 	},
 
 	list(section, doc) {
@@ -210,6 +238,7 @@ return view.extend({
 	field(section, doc) {
 		switch (doc.kind) {
 		case 'secret': return this.secret(section, doc);
+		case 'hidden': return this.hidden(section, doc);
 		case 'flag': return this.flag(section, doc);
 		case 'list':
 		case 'tests': return this.list(section, doc);
@@ -248,26 +277,40 @@ return view.extend({
 		return rows;
 	},
 
+	/* Several of a few words; none listed means all. */
+	boxes(section, option, choices) {
+		const listed = [].concat(section.options[option] ?? choices.map(([value]) => value));
+		const boxes = choices.map(([value, text]) => E('label', { 'style': 'margin-right:1em' }, [
+			E('input', {
+				'type': 'checkbox', 'data-value': value,
+				...(listed.includes(value) ? { 'checked': '' } : {}),
+				'change': ev => {
+					const all = ev.target.closest('.cbi-value-field').querySelectorAll('[data-value]');
+					this.put(section, option, [...all].filter(b => b.checked).map(b => b.dataset.value));
+				},
+			}), ` ${text}`]));
+		return E('div', {}, boxes);
+	},
+
+	hook(hook) {
+		return [
+			...this.rows(hook, COMMON.hook),
+			this.row(hook, 'on', _('Tell me of'), '', this.boxes(hook, 'on', TOPICS)),
+			this.more(hook, [...COMMON.hook_more, ...COMMON.account]),
+		];
+	},
+
 	name(name) {
 		const accounts = this.of('account').map(account => [account.section, account.section]);
 		const account = this.of('account').find(one => one.section == name.options.account);
 		const families = this.provider(account)?.families ?? ['ipv4', 'ipv6'];
-		const listed = [].concat(name.options.family ?? families);
-		const box = family => E('label', { 'style': 'margin-right:1em' }, [
-			E('input', {
-				'type': 'checkbox', 'data-family': family,
-				...(listed.includes(family) ? { 'checked': '' } : {}),
-				'change': ev => {
-					const all = ev.target.closest('.cbi-value-field').querySelectorAll('[data-family]');
-					this.put(name, 'family', [...all].filter(b => b.checked).map(b => b.dataset.family));
-				},
-			}), family == 'ipv6' ? ' IPv6' : ' IPv4']);
 		return [
 			this.row(name, 'fqdn', _('Name'), _('The full name, like home.example.org'),
 				this.input(name, { name: 'fqdn', kind: 'domain', required: true, label: _('Name') })),
 			this.row(name, 'account', _('Account'), '',
 				this.select(name, 'account', accounts, accounts[0]?.[0], () => this.show())),
-			this.row(name, 'family', _('Addresses'), '', E('div', {}, families.map(box))),
+			this.row(name, 'family', _('Addresses'), '', this.boxes(name, 'family',
+				families.map(family => [family, family == 'ipv6' ? 'IPv6' : 'IPv4']))),
 			this.row(name, 'shared_line', _('On a shared line'),
 				_('Where the Internet cannot reach the address of this router: behind a carrier\'s NAT, or another router'),
 				this.select(name, 'shared_line', SHARED, 'skip')),
@@ -364,6 +407,11 @@ return view.extend({
 			this.part(_('Lookups'),
 				_('Who is asked which address the Internet sees, for names that publish it.'),
 				this.rows(lookup, COMMON.lookup)),
+			this.part(_('Messages'),
+				_('Who is told of a new address, or of a name that cannot be kept. The address of a message is never shown again.'), [
+					...this.of('hook').map(one => this.card(one, this.hook(one))),
+					this.adder('hook', _('a word of your choice'), () => ({})),
+				]),
 		]);
 	},
 
@@ -420,7 +468,7 @@ return view.extend({
 			gone.push(option);
 		}
 		if (section.isNew) {
-			if (Object.keys(section.options).length || ['account', 'name'].includes(section.type))
+			if (Object.keys(section.options).length || ['account', 'name', 'hook'].includes(section.type))
 				await uciAdd('reachd', section.type, section.section, section.options);
 			return;
 		}
