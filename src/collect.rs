@@ -7,8 +7,10 @@ use crate::line;
 use crate::model::config::Config;
 use crate::model::forward::Proto;
 use crate::model::known::Known;
+use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
 use crate::model::snapshot::{Firewall, LineOf, Network, Snapshot};
+use crate::model::wan::Link;
 use crate::observe;
 use crate::parse::uci::{self, Package};
 use crate::parse::{firewall, networks, nft, services, sockets, tables};
@@ -158,7 +160,11 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
             None => Known::Unknown("there is no ubus here".into()),
         },
     };
-    let now = dump.as_known().and_then(|dump| networks::netifd(dump).into());
+    let mut now = dump.as_known().and_then(|dump| networks::netifd(dump).into());
+    // Without netifd the kernel's links stand for networks.
+    if place.root.is_none() && place.sys.netifd().is_none() {
+        now = kernel(place);
+    }
     let loaded = loaded(place);
     let written = place.package(NETWORK);
     // Best of three: how it is, how it was when the firewall was loaded, what is configured.
@@ -215,6 +221,22 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
         line: lines(place, config),
     }
+}
+
+/// Each link as a network of its own.
+fn kernel(place: &mut Place) -> Known<Vec<Network>> {
+    let out = Family::BOTH.map(|family| place.sys.route_device(family).ok().flatten());
+    Known::from(place.sys.links()).map(|links| {
+        let network = |link: Link| Network {
+            default_route: out.contains(&Some(link.index)) && !link.loopback,
+            addresses: link.addresses.iter().map(|one| (one.ip, one.prefix_len)).collect(),
+            up: link.up,
+            device: Some(link.name.clone()),
+            name: link.name,
+            ..Network::default()
+        };
+        links.into_iter().map(network).collect()
+    })
 }
 
 /// The line of each WAN, by what this router shows alone: nobody outside is asked.

@@ -117,7 +117,12 @@ fn one(report: &Report, finding: &Finding, out: &mut String) {
     };
     let numbers: Vec<String> = finding.forwards.iter().map(|i| format!("#{}", i + 1)).collect();
     let whom = whom(report, finding);
-    let lead = [mark, &numbers.join(",")].join(" ");
+    // Many are one word, so that the line stays within the screen.
+    let numbers = match numbers.len() {
+        0..=8 => numbers.join(","),
+        many => format!("({many} forwards)"),
+    };
+    let lead = [mark, &numbers].join(" ");
     let head = format!("{}  {}  {whom}", finding.id, finding.severity.word());
     push(out, &format!("{} ", lead.trim_end()), &plain(&head));
     push(out, "    ", &plain(&finding.text));
