@@ -109,7 +109,7 @@ pub fn ask_one(
     let now = sys.now();
     let chance = sys.chance();
     let entry = journal.outside.entry(key).or_default();
-    *entry = remember(entry, own, answer, &said, config.lookup.interval, now, chance);
+    *entry = remember(entry, own, (answer, &said), config.lookup.interval, now, chance);
     Some(said)
 }
 
@@ -117,25 +117,24 @@ pub fn ask_one(
 fn remember(
     last: &Outside,
     own: Vec<IpAddr>,
-    answer: Answer,
-    said: &[Seen],
+    (answer, said): (Answer, &[Seen]),
     interval: Duration,
     now: Duration,
     chance: u64,
 ) -> Outside {
     let same = last.seen_from == own;
-    // A look that brought nothing does not take back what others agreed on.
-    let seen = match answer {
-        Answer::Known(_) => said.iter().filter(|one| one.answer.is_ok()).cloned().collect(),
-        _ if same => last.seen.clone(),
-        _ => Vec::new(),
-    };
     let failures = match (&answer, same) {
         (Answer::Known(_), _) => 0,
         (_, true) => last.failures.saturating_add(1),
         (_, false) => 1,
     };
     let retry = backoff(failures.saturating_sub(1), FIRST_LOOKUP_RETRY, chance);
+    // A look that brought nothing does not take back what others agreed on.
+    let seen = match answer {
+        Answer::Known(_) => said.iter().filter(|one| one.answer.is_ok()).cloned().collect(),
+        _ if same => last.seen.clone(),
+        _ => Vec::new(),
+    };
     let (answer, trouble, next) = match answer {
         Answer::Known(ip) => (Some(ip), String::new(), now + interval),
         Answer::Unknown(why) => (None, why, now + retry.min(interval)),
@@ -447,13 +446,14 @@ mod tests {
             assume_public: &[],
         };
         let services = lookup::services(&config.lookup, Family::Ipv4);
-        let answer = match lookup::ask(outer, &services, &question, &mut |_| {}).verdict {
+        let asked = lookup::ask(outer, &services, &question, &mut |_| {});
+        let answer = match asked.verdict {
             Known::Known(ip) => Answer::Known(ip),
             Known::Unknown(why) => Answer::Unknown(why),
         };
         let last = journal.outside.entry((String::new(), Family::Ipv4)).or_default();
         let own = decide::own(&view.wans[0]);
-        *last = remember(last, own, answer, &[], config.lookup.interval, now, 0);
+        *last = remember(last, own, (answer, &asked.answers), config.lookup.interval, now, 0);
         let decision = decide::decide(&view, journal, config, now).remove(0);
         if let Step::Publish(addresses) = &decision.step {
             let name = &config.names[0];

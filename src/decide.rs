@@ -424,6 +424,7 @@ pub fn because(because: &Because) -> String {
 #[cfg(test)]
 mod tests {
     mod hosts;
+    mod lines;
 
     use super::*;
     use crate::journal::{Outside, Record};

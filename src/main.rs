@@ -91,7 +91,9 @@ fn look(typed: Typed) -> u8 {
     world.show_progress();
     let config = match typed.command {
         // What the line is can be told before there is anything to publish.
-        Command::Line { .. } if world.file_mode(&typed.config).is_none() => {
+        Command::Line { .. }
+            if typed.config == cli::DEFAULT_CONFIG && world.file_mode(&typed.config).is_none() =>
+        {
             config::read(&typed.config, b"", 0, &mut |_| Err(String::new())).0
         }
         _ => load(&mut world, &typed.config),

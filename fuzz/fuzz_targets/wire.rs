@@ -7,14 +7,14 @@ use libfuzzer_sys::fuzz_target;
 use reachd::journal::Journal;
 use reachd::lookup::http::read_answer;
 use reachd::model::name::Family;
-use reachd::parse::{leases, netifd};
+use reachd::parse::{leases, map_rules, netifd};
 use reachd::wire::{der, description, dns, igd, natpmp, rtnetlink, stun, ubus, xml};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 12 {
+    match which % 13 {
         0 => {
             // A message is at least 16 bytes, so their number is bounded.
             let messages: Vec<_> = rtnetlink::messages(bytes).collect();
@@ -84,6 +84,9 @@ fuzz_target!(|bytes: &[u8]| {
         10 => {
             // A lease is a line of some bytes, so their number is bounded.
             assert!(leases::file(bytes).len() <= bytes.len() / 8 + 1);
+        }
+        11 => {
+            let _ = map_rules::rule(bytes);
         }
         _ => {
             for family in Family::BOTH {

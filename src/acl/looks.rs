@@ -2,7 +2,8 @@
 //! which may. A piece is only ever cut, never lost.
 
 use super::space::{Dim, PORTED, Span, bits, masked, meet};
-use super::walk::{DNAT, Frag, Item, RuleId, TooComplex, UNTRACKED, Walker};
+use super::walk::{RuleId, TooComplex};
+use super::walker::{DNAT, Frag, Item, UNTRACKED, Walker};
 use crate::model::name::Family;
 use crate::model::ruleset::{Expr, Field, Match, Op, Part, Table};
 

@@ -1,5 +1,5 @@
 //! What the live firewall does to new packets from a device: exact sets of packets ([`space`]) are
-//! walked through hooks, chains and rules ([`walk`], [`looks`]), each to its fate, with the rule
+//! walked through hooks, chains and rules ([`walk`]), each to its fate, with the rule
 //! that decides. What cannot be decided (rates, times, marks, words we do not know) is a doubt, not
 //! a guess: a fate that hangs on it is marked as such.
 //!
@@ -11,9 +11,11 @@
 
 pub mod forward;
 mod looks;
+mod nat;
 pub mod rules;
 pub mod space;
 pub mod walk;
+mod walker;
 pub mod words;
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! for what the router itself sends are not judged.
 
 use super::space::{Packet, Space};
-use super::walk::{Caps, DNAT, Frag, Hit, RuleId, Seen, TooComplex, Walker, World};
+use super::walk::{Caps, RuleId, TooComplex, World};
+use super::walker::{DNAT, Frag, Hit, Seen, Walker};
 use crate::model::name::Family;
 use crate::model::ruleset::{Action, Expr, Field, Match, Part, Rule, Ruleset};
 use std::rc::Rc;

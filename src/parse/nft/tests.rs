@@ -1,3 +1,5 @@
+//! The reader on real, odd, torn, huge and hostile listings (tests/data/nft).
+
 use super::*;
 use crate::model::name::Family;
 use crate::model::ruleset::{Action, Expr, Field, Match, Op, Target};
