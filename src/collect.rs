@@ -2,10 +2,16 @@
 //! known or with the reason why not. The same from a folder that stands for a router
 //! (`--root DIR`, laid out like one; outputs of programs under `DIR/cmd/`). Judges nothing.
 
+use crate::folder::{self, Folder};
+use crate::line;
+use crate::model::config::Config;
 use crate::model::forward::Proto;
 use crate::model::known::Known;
+use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
-use crate::model::snapshot::{Firewall, Network, Snapshot};
+use crate::model::snapshot::{Firewall, LineOf, Network, Snapshot};
+use crate::model::wan::Link;
+use crate::observe;
 use crate::parse::uci::{self, Package};
 use crate::parse::{firewall, networks, nft, services, sockets, tables};
 use crate::world::Sys;
@@ -54,7 +60,7 @@ pub struct Program {
 }
 
 pub const DUMP: Program = Program {
-    file: "ubus-network.interface-dump.json",
+    file: folder::DUMP,
     argv: &["ubus", "call", "network.interface", "dump"],
     stderr: false,
 };
@@ -146,7 +152,7 @@ fn json(bytes: &[u8], what: &str) -> Known<Value> {
 }
 
 /// Looks at everything.
-pub fn collect(place: &mut Place) -> Snapshot {
+pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
     let dump = match place.root {
         Some(_) => place.json(&DUMP),
         None => match place.sys.netifd() {
@@ -154,14 +160,18 @@ pub fn collect(place: &mut Place) -> Snapshot {
             None => Known::Unknown("there is no ubus here".into()),
         },
     };
-    let now = dump.as_known().and_then(|dump| networks::netifd(dump).into());
+    let mut now = dump.as_known().and_then(|dump| networks::netifd(dump).into());
+    // Without netifd the kernel's links stand for networks.
+    if place.root.is_none() && place.sys.netifd().is_none() {
+        now = kernel(place);
+    }
     let loaded = loaded(place);
-    let config = place.package(NETWORK);
+    let written = place.package(NETWORK);
     // Best of three: how it is, how it was when the firewall was loaded, what is configured.
-    let known = match (&now, &loaded, &config) {
+    let known = match (&now, &loaded, &written) {
         (Known::Known(now), ..) => now.clone(),
         (_, Known::Known(Some(loaded)), _) => loaded.clone(),
-        (.., Known::Known(Some(config))) => services::networks(config),
+        (.., Known::Known(Some(written))) => services::networks(written),
         _ => Vec::new(),
     };
     let services = place.json(&SERVICES);
@@ -209,8 +219,50 @@ pub fn collect(place: &mut Place) -> Snapshot {
         ssh: place
             .package(DROPBEAR)
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
-        line: Known::Unknown("the line is not judged yet".into()),
+        line: lines(place, config),
     }
+}
+
+/// Each link as a network of its own.
+fn kernel(place: &mut Place) -> Known<Vec<Network>> {
+    let out = Family::BOTH.map(|family| place.sys.route_device(family).ok().flatten());
+    Known::from(place.sys.links()).map(|links| {
+        let network = |link: Link| Network {
+            default_route: out.contains(&Some(link.index)) && !link.loopback,
+            addresses: link.addresses.iter().map(|one| (one.ip, one.prefix_len)).collect(),
+            up: link.up,
+            device: Some(link.name.clone()),
+            name: link.name,
+            ..Network::default()
+        };
+        links.into_iter().map(network).collect()
+    })
+}
+
+/// The line of each WAN, by what this router shows alone: nobody outside is asked.
+fn lines(place: &mut Place, config: &Config) -> Known<Vec<LineOf>> {
+    let view = match place.root {
+        Some(root) => observe::observe_all(&mut Folder { inner: place.sys, root }, config),
+        None => observe::observe_all(place.sys, config),
+    };
+    let mut lines = Vec::new();
+    for wan in &view.wans {
+        let device = match &wan.device {
+            Known::Unknown(why) => return Known::Unknown(why.clone()),
+            Known::Known(device) => device.as_ref().map(|(device, _)| device.clone()),
+        };
+        let assume_public = &config.assume_public;
+        let facts = line::Facts { wan, seen: &[], gateway: None, hops: &[], assume_public };
+        let network = wan.access.network.clone().or_else(|| device.clone());
+        lines.push(LineOf {
+            network: network.unwrap_or_else(|| "wan".into()),
+            device,
+            family: wan.family,
+            addresses: wan.addresses.iter().map(|address| address.ip).collect(),
+            verdict: line::verdict(&facts),
+        });
+    }
+    Known::Known(lines)
 }
 
 /// Half a ruleset proves nothing.

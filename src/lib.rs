@@ -30,8 +30,9 @@
 //! | [`choose`] | which of a link's addresses may be published | policy |
 //! | [`host`] | which addresses the LAN hosts of a name have | when to look |
 //! | [`acl`] | what the live firewall does to sets of packets, rule by rule | asking the kernel |
-//! | [`checks`] | what can be wrong with a forward, a zone or a rule; each with its texts | the verdict |
+//! | [`checks`] | what can be wrong with a line, a forward, a zone or a rule; each with its texts | the verdict |
 //! | [`collect`] | one look for a report, at the router or at a folder that stands for one | judging |
+//! | [`folder`] | a folder that stands for a router, as [`world::Sys`] | what is in it |
 //! | [`report`] | forwards with two verdicts each, and all findings | how it is shown |
 //! | [`bundle`] | what a report reads, as a tar without secrets | looking |
 //! | [`observe`] | one look at the router: WAN devices, addresses, kind of access | deciding |
@@ -46,7 +47,7 @@
 //!
 //! Calls point down only, in this order:
 //! `main, cli -> render -> agent, report, bundle -> act, hooks, collect -> observe, decide, checks ->
-//! host -> config, choose, line, journal, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
+//! host, folder -> config, choose, line, journal, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
 //! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It asks
@@ -133,6 +134,7 @@ pub mod collect;
 pub mod config;
 pub mod decide;
 pub mod dry;
+pub mod folder;
 pub mod hooks;
 pub mod host;
 pub mod journal;

@@ -192,7 +192,7 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
     };
     let Some(config) = config else { return REPORT_USAGE };
     let mut place = Place { sys: &mut world, root: wanted.root.as_deref() };
-    let snapshot = collect(&mut place);
+    let snapshot = collect(&mut place, &config);
     let report = judge(snapshot, &config.assume_public, &config.accepts, started);
     let code = report.code(wanted.fail_on, wanted.strict);
     let millis = world.now().saturating_sub(begin).as_millis() as u64;

@@ -291,8 +291,15 @@ fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
         }
         _ => return (Reach::Unknown, "the live firewall could not be followed".into()),
     }
-    if forward.v4 && !forward.v6 && !public(facts) {
-        return (Reach::Unknown, "the WAN's address is not one that the Internet can reach".into());
+    let line = match &facts.snapshot.line {
+        Known::Known(_) => checks::path::doubt(facts, forward),
+        Known::Unknown(_) if forward.v4 && !forward.v6 && !public(facts) => {
+            Some("the WAN's address is not one that the Internet can reach".into())
+        }
+        Known::Unknown(_) => None,
+    };
+    if let Some(why) = line {
+        return (Reach::Unknown, why);
     }
     (Reach::Likely, "the live firewall lets it through; nobody tried from outside".into())
 }

@@ -13,7 +13,7 @@ const ROWS: &[&[&str]] = &[
     &["agent", "report", "bundle"],
     &["act", "hooks", "collect"],
     &["observe", "decide", "checks"],
-    &["host"],
+    &["host", "folder"],
     &["config", "choose", "journal", "dry", "line"],
     &["providers", "lookup", "acl"],
     &["sys"],

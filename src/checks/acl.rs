@@ -343,6 +343,8 @@ fn denied(facts: &Facts, out: &mut Answers) {
 
 fn undeclared(facts: &Facts, out: &mut Answers) {
     let Some(_) = known(&facts.snapshot.live, out) else { return };
+    // Without a config of zones and sections nothing is declared, or everything.
+    let Some(_) = known(&facts.snapshot.firewall, out) else { return };
     let Known::Known(around) = Around::of(facts.snapshot) else {
         out.untold();
         return;

@@ -277,7 +277,8 @@ fn reflector(facts: &Facts, out: &mut Answers) {
 /// The least that lets the owner in: the same section with a source. Anonymous sections are
 /// best found by their name.
 fn snippet(forward: &Forward) -> String {
-    if !forward.source.is_anybody() || forward.origin == Origin::Upnp {
+    let section = matches!(forward.origin, Origin::Redirect | Origin::Rule);
+    if !forward.source.is_anybody() || !section {
         return String::new();
     }
     format!(

@@ -9,6 +9,7 @@ pub mod dnat;
 mod expose;
 mod live;
 mod order;
+pub mod path;
 mod ports;
 mod rule;
 mod target;
@@ -44,6 +45,7 @@ pub struct Check {
 
 /// All, by group, in the order in which they are told.
 pub const ALL: &[&[Check]] = &[
+    path::CHECKS,
     rule::CHECKS,
     dest::CHECKS,
     order::CHECKS,
@@ -275,7 +277,7 @@ pub fn run_all(facts: &Facts) -> (Vec<Finding>, Count) {
         finding.fingerprint = fingerprint(finding.id, &finding.subject);
     }
     suppress(&mut findings);
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     (findings, count)
 }
 

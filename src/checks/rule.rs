@@ -3,6 +3,7 @@
 use super::{Answers, Check, Facts, known, translates};
 use crate::model::finding::{Axis, Effect, Means, Severity, Where};
 use crate::model::forward::{Forward, Origin, Proto, State, Target};
+use crate::model::line::Way;
 use crate::model::snapshot::Zone;
 
 pub const CHECKS: &[Check] = &[
@@ -160,7 +161,7 @@ pub const CHECKS: &[Check] = &[
         next: "Add the WAN's network to the zone: list network 'wan'.",
         trap: "A network that is down now has no device now.",
         source: "firewall4",
-        after: &[],
+        after: &["path.wan.down"],
         run: src_zone,
     },
     Check {
@@ -558,7 +559,10 @@ fn src_zone(facts: &Facts, out: &mut Answers) {
         }
         let left = networks.iter().find(|network| {
             let outside = |device: &String| !served(zone, device);
-            network.up && network.default_route && network.device.as_ref().is_some_and(outside)
+            // What is not forwarded over a VPN is not missed there.
+            let vpn = Way::of(&network.proto) == Some(Way::Vpn);
+            let faces = network.up && network.default_route && !vpn;
+            faces && network.device.as_ref().is_some_and(outside)
         });
         match left {
             Some(network) => {

@@ -99,7 +99,7 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-fn at<'f>(finding: &'f mut Finding, line: u32, summary: String) -> &'f mut Finding {
+fn at(finding: &mut Finding, line: u32, summary: String) -> &mut Finding {
     let source = format!("/etc/config/firewall:{line}");
     finding.evidence.push(Evidence { means: Means::Config, source, summary });
     finding

@@ -243,8 +243,9 @@ impl Forward {
     /// A packet to external port `port` arrives at this port. As the kernel does it: a range maps
     /// one to one only onto itself, otherwise all arrive at the first (measured, Linux 6.18).
     pub fn inside(&self, port: u16) -> u16 {
+        let kept = |to: Ports| self.every_port() || (to.count() > 1 && to.has(port));
         match self.to_port {
-            Some(to) if !self.every_port() && !(to.count() > 1 && to.has(port)) => to.first,
+            Some(to) if !kept(to) => to.first,
             _ => port,
         }
     }

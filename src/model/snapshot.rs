@@ -5,6 +5,7 @@ use super::address::Prefix;
 use super::forward::{Forward, Proto};
 use super::known::Known;
 use super::line;
+use super::name::Family;
 use super::ruleset::Ruleset;
 use std::net::IpAddr;
 
@@ -187,6 +188,17 @@ pub struct Ssh {
     pub passwords: bool,
 }
 
+/// The line of one WAN in one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineOf {
+    /// The logical network, or the device where there is none.
+    pub network: String,
+    pub device: Option<String>,
+    pub family: Family,
+    pub addresses: Vec<IpAddr>,
+    pub verdict: line::Verdict,
+}
+
 /// Everything.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -210,5 +222,6 @@ pub struct Snapshot {
     pub listeners: Known<Vec<Listener>>,
     pub flows: Known<Vec<Flow>>,
     pub ssh: Known<Vec<Ssh>>,
-    pub line: Known<line::Verdict>,
+    /// Each WAN in each family; nobody outside was asked for it.
+    pub line: Known<Vec<LineOf>>,
 }

@@ -162,4 +162,28 @@ mod tests {
             ("192.168.1.7".into(), "x:y")
         );
     }
+
+    /// Torn and flipped input costs itself at most.
+    #[test]
+    fn damaged_text_is_no_harm() {
+        let text = "IP address HW type Flags HW address Mask Device\n192.168.1.50 0x1 0x2 aa:bb \
+                    * br-lan\nipv4 2 tcp 6 7 src=1.2.3.4 dst=5.6.7.8 sport=1 dport=2 src=9.9.9.9 \
+                    dst=1.2.3.4 sport=3 dport=4 [ASSURED]\nTCP:1:192.168.1.1:2:0:x\n\
+                    7 aa-bb 192.168.1.1 n *\n[!] Section x y\n 0: 0100007F:0050 0:0 0A\n";
+        let all = |text: &str| {
+            let found = arp(text).len() + conntrack(text).len() + mappings(text).len();
+            found + leases(text).len() + fw4_warnings(text).len()
+        };
+        let whole = all(text);
+        let mut chance = 88_172_645_463_325_252_u64;
+        for cut in 0..text.len() {
+            assert!(all(text.get(..cut).unwrap_or_default()) <= whole + 1);
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[cut] ^= chance as u8;
+            all(&String::from_utf8_lossy(&bytes));
+        }
+    }
 }

@@ -3,8 +3,10 @@
 //! foreign is escaped, and the page may load nothing (CSP).
 
 use super::report_text::{plain, target};
+use crate::line;
 use crate::model::finding::{Evidence, Expose, Finding, Reach, Severity, Where};
 use crate::model::forward::Forward;
+use crate::model::name::Family;
 use crate::model::utc::utc;
 use crate::report::{Report, Verdict};
 use std::fmt::Write;
@@ -32,7 +34,7 @@ pub fn text(report: &Report, now: u64) -> String {
     let mut out = String::from(HEAD);
     let host = report.snapshot.host.known().map_or("(nameless)", String::as_str);
     let at = report.snapshot.at.known().copied().unwrap_or(now);
-    let _ = write!(out, "<h1>reachd report: {}</h1><p class=m>{}</p>\n", escape(host), utc(at));
+    let _ = writeln!(out, "<h1>reachd report: {}</h1><p class=m>{}</p>", escape(host), utc(at));
     if let Some(why) = &report.no_router {
         let _ = write!(
             out,
@@ -47,6 +49,15 @@ pub fn text(report: &Report, now: u64) -> String {
 }
 
 fn body(report: &Report, out: &mut String) {
+    for one in report.snapshot.line.known().into_iter().flatten() {
+        let family = if one.family == Family::Ipv4 { "IPv4" } else { "IPv6" };
+        let _ = writeln!(
+            out,
+            "<p>{} {family}: {}</p>",
+            escape(&one.network),
+            escape(&line::summary(&one.verdict))
+        );
+    }
     let whole: Vec<&Finding> = report.open().filter(|f| f.forwards.is_empty()).collect();
     if !whole.is_empty() {
         out.push_str("<h2>The whole router</h2>\n<section>");

@@ -109,6 +109,17 @@ fn value(report: &Report, run: Run) -> Value {
 }
 
 fn line(report: &Report) -> Value {
+    let judged = report.snapshot.line.known().into_iter().flatten();
+    let judged: Vec<Value> = judged
+        .map(|one| {
+            let addresses: Vec<String> = one.addresses.iter().map(|ip| ip.to_string()).collect();
+            json!({
+                "iface": one.network, "dev": one.device, "family": one.family.to_string(),
+                "addresses": addresses, "kind": crate::line::key(&one.verdict.line),
+                "certainty": one.verdict.certainty.to_string(), "evidence": one.verdict.evidence,
+            })
+        })
+        .collect();
     let networks = report.snapshot.networks.known().into_iter().flatten();
     let wans: Vec<Value> = networks
         .filter(|network| network.default_route)
@@ -129,7 +140,7 @@ fn line(report: &Report) -> Value {
             })
         })
         .collect();
-    json!({ "wans": wans })
+    json!({ "wans": wans, "judged": judged })
 }
 
 fn forward(

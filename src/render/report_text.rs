@@ -3,10 +3,11 @@
 
 use super::text::push;
 use crate::checks::Check;
-use crate::model::address::class;
+use crate::line;
 use crate::model::finding::{Axis, Expose, Finding, Reach, Severity, Status};
 use crate::model::forward::{Forward, Origin};
 use crate::model::known::Known;
+use crate::model::name::Family;
 use crate::model::utc::utc;
 use crate::report::{Report, Verdict};
 use std::fmt::Write;
@@ -51,22 +52,20 @@ pub fn text(report: &Report, now: u64, all: bool, colour: bool) -> String {
 }
 
 fn wan(report: &Report, out: &mut String) {
-    match &report.snapshot.networks {
-        Known::Unknown(why) => push(out, "WAN   ", &plain(&format!("could not tell: {why}"))),
-        Known::Known(networks) => {
-            let wans: Vec<_> = networks.iter().filter(|network| network.default_route).collect();
-            if wans.is_empty() {
-                push(out, "WAN   ", "there is no way to the Internet now");
-            }
-            for network in wans {
-                let mut text = network.name.clone();
-                if let Some(device) = network.device.as_ref().filter(|d| **d != network.name) {
+    match &report.snapshot.line {
+        Known::Unknown(why) => push(out, "LINE  ", &plain(&format!("could not tell: {why}"))),
+        Known::Known(lines) => {
+            for one in lines {
+                let mut text = one.network.clone();
+                if let Some(device) = one.device.as_ref().filter(|d| **d != one.network) {
                     let _ = write!(text, " ({device})");
                 }
-                for (ip, _) in &network.addresses {
-                    let _ = write!(text, "  {ip} {}", class(*ip).name);
+                for ip in &one.addresses {
+                    let _ = write!(text, " {ip}");
                 }
-                push(out, "WAN   ", &plain(&text));
+                let family = if one.family == Family::Ipv4 { "IPv4" } else { "IPv6" };
+                let _ = write!(text, " {family}: {}", line::summary(&one.verdict));
+                push(out, "LINE  ", &plain(&text));
             }
         }
     }
@@ -118,7 +117,12 @@ fn one(report: &Report, finding: &Finding, out: &mut String) {
     };
     let numbers: Vec<String> = finding.forwards.iter().map(|i| format!("#{}", i + 1)).collect();
     let whom = whom(report, finding);
-    let lead = [mark, &numbers.join(",")].join(" ");
+    // Many are one word, so that the line stays within the screen.
+    let numbers = match numbers.len() {
+        0..=8 => numbers.join(","),
+        many => format!("({many} forwards)"),
+    };
+    let lead = [mark, &numbers].join(" ");
     let head = format!("{}  {}  {whom}", finding.id, finding.severity.word());
     push(out, &format!("{} ", lead.trim_end()), &plain(&head));
     push(out, "    ", &plain(&finding.text));

@@ -107,6 +107,10 @@ pub fn read(raw: &Raw, networks: &[Network], zones: &[Zone], sets: &[&str]) -> V
     }
     let family = family.unwrap_or(asked);
     let (mut v4, v6) = (family != Some(6), family != Some(4));
+    // To the Internet again: tunnels of the provider (464xlat) let their own packets through.
+    if dest.as_ref().is_some_and(|dest| zones.iter().any(|zone| zone.wan && zone.name == *dest)) {
+        return Vec::new();
+    }
     // Nobody out there can send to a private address: IPv4 needs a redirect.
     if let Some(dest) = &dest {
         let to = zones.iter().filter(|zone| !zone.wan && (zone.name == *dest || dest == "*"));
