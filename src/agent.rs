@@ -184,9 +184,16 @@ impl Agent {
                 }
                 happened.extend(act::publish(sys, config, journal, &fresh, &mut save));
             }
-            tell_again = hooks::tell(sys, config, journal, &mut save);
         }
         let verdicts = self.verdicts(&view);
+        if acting {
+            let more = self.more_news(&view, &verdicts);
+            let Agent { config, journal, copied, unwritable, .. } = self;
+            let mut save = |sys: &mut dyn Sys, journal: &Journal| {
+                write(sys, config, journal, copied, unwritable);
+            };
+            tell_again = hooks::tell(sys, config, journal, more, &mut save);
+        }
         self.tell(&decisions, &happened);
         let now = sys.now();
         let after = decide(&view, &self.journal, &self.config, now);
@@ -236,9 +243,7 @@ impl Agent {
         for record in self.journal.records.values_mut() {
             record.latch = None;
         }
-        for hook in &self.config.hooks {
-            self.journal.calls.remove(&hooks::calls_id(hook));
-        }
+        self.journal.calls.retain(|id, _| !id.starts_with(hooks::CALLS));
         if moved {
             self.save(sys);
         }
@@ -246,16 +251,17 @@ impl Agent {
 
     pub fn save(&mut self, sys: &mut dyn Sys) {
         let Agent { config, journal, copied, unwritable, .. } = self;
+        let hooks = hooks::ids(sys, config);
         let names: Vec<_> = config
             .names
             .iter()
             .flat_map(|name| name.families.iter().map(|family| crate::decide::key(name, *family)))
             .collect();
-        let hooks: Vec<_> = config.hooks.iter().map(hooks::calls_id).collect();
+        let calls: Vec<_> = hooks.iter().map(|hook| hooks::calls_id(hook)).collect();
         journal.keep_only(
             &|key| names.contains(key),
-            &|id| config.account(id).is_some() || hooks.iter().any(|hook| hook == id),
-            &|(hook, ..)| config.hooks.iter().any(|known| known.service.id == *hook),
+            &|id| config.account(id).is_some() || calls.iter().any(|call| call == id),
+            &|(hook, ..)| hooks.contains(hook),
         );
         write(sys, config, journal, copied, unwritable);
     }

@@ -1,5 +1,7 @@
 """Hooks: somebody outside is told of a change, once, even if they could not be reached at first."""
 
+import json
+import os
 import time
 
 from house import SERVICES, Failed, section, wait_for
@@ -101,3 +103,101 @@ def test_hook_hears_of_trouble_and_of_its_end(house):
     daemon.hup()
     house.follows(A=A)
     wait_for("the end", lambda: listener.heard[1:] == ["home.example.test A is kept again"])
+
+
+def test_hook_hears_that_the_line_changed(house):
+    listener = Listener(house)
+    house.add(f"{A}/24")
+    house.daemon(house.config(extra=hook(on="line"), shared_line="wan"))
+    wait_for("the first message", lambda: len(listener.heard) == 1)
+    if not listener.heard[0].startswith("WAN ipv4: public address. IPv4 forwards should work"):
+        raise Failed(f"heard {listener.heard}")
+    house.replace(f"{A}/24", f"{B}/24")
+    house.follows(A=B)
+    house.add("100.64.0.9/10")
+    house.delete(f"{B}/24")
+    house.follows(A="100.64.0.9")
+    wait_for("the second message", lambda: len(listener.heard) == 2)
+    if not listener.heard[1].startswith(
+            "WAN ipv4: carrier-grade NAT (CGNAT). No IPv4 forward can work on this line"):
+        raise Failed(f"heard {listener.heard}")
+
+
+def script(house, name, text, mode=0o755):
+    """A program in the folder of hooks."""
+    os.makedirs(house.path("hooks.d"), exist_ok=True)
+    path = house.path(f"hooks.d/{name}")
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, mode)
+
+
+def told(house):
+    """What `note` wrote down: (arguments, JSON)."""
+    try:
+        with open(house.path("told")) as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return []
+    return [(one.split("|"), json.loads(two)) for one, two in zip(lines[::2], lines[1::2])]
+
+
+def note(house):
+    path = house.path("told")
+    script(house, "note", f"""#!/bin/sh
+[ "$(env | grep -vc -e ^PATH= -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD=)" = 0 ] || exit 1
+{{ printf '%s|%s|%s\\n' "$@"; cat; }} >>{path}
+echo thanks
+""")
+
+
+def test_hook_program_gets_words_and_json(house):
+    note(house)
+    script(house, "plain", "#!/bin/sh\nexit 0\n", 0o644)
+    script(house, "open", "#!/bin/sh\nexit 0\n", 0o777)
+    main = {"hooks_dir": house.path("hooks.d")}
+    daemon = house.daemon(house.config(main=main))
+    house.add(f"{A}/24")
+    house.follows(A=A)
+    wait_for("both", lambda: len(told(house)) == 2)
+    wanted = {"event": "address", "subject": "home.example.test A", "fact": A, "was": "",
+              "text": f"home.example.test A is now {A}"}
+    (argv, sent), (line, _) = told(house)
+    if argv != ["address", "home.example.test A", A] or sent != wanted:
+        raise Failed(f"told {argv}, {sent}")
+    if line != ["line", "WAN ipv4", "public"]:
+        raise Failed(f"told {line}")
+    daemon.says("hook 'hooks.d/plain': could not be told: is not executable: chmod 755")
+    daemon.says("hook 'hooks.d/open': could not be told: may be written by everybody")
+    daemon.says("hooks.d/note: thanks")
+    house.replace(f"{A}/24", f"{B}/24")
+    house.follows(A=B)
+    wait_for("the change", lambda: len(told(house)) == 3)
+    # Nobody hears it again after a restart.
+    daemon.term()
+    house.daemon()
+    time.sleep(1)
+    if len(told(house)) != 3:
+        raise Failed(f"told again: {told(house)[3:]}")
+
+
+def test_hook_program_that_hangs_is_killed(house):
+    """It holds up the next address no longer than its deadline, and nobody else but that."""
+    note(house)
+    script(house, "hang", "#!/bin/sh\nsleep 300\n")
+    main = {"hooks_dir": house.path("hooks.d")}
+    daemon = house.daemon(house.config(main=main))
+    house.add(f"{A}/24")
+    house.follows(A=A)
+    begin = time.monotonic()
+    time.sleep(1)
+    house.replace(f"{A}/24", f"{B}/24")
+    house.follows(A=B, within=33)
+    if time.monotonic() - begin < 25:
+        raise Failed("it was not waited for")
+    daemon.says("'hooks.d/hang': could not be told: .*did not end within 30 s; will try again")
+    wait_for("the other", lambda: [argv[2] for argv, _ in told(house) if argv[0] == "address"][-1:] == [B])
+    daemon.term()
+
+
+test_hook_program_that_hangs_is_killed.seconds = 36
