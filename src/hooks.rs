@@ -7,6 +7,7 @@
 
 use crate::decide;
 use crate::journal::{Journal, Moment, ToldKey, backoff};
+use crate::last::change;
 use crate::model::account::{Account, Setting};
 use crate::model::config::Config;
 use crate::model::hook::{Hook, Topic};
@@ -146,16 +147,6 @@ fn sentence(due: &Due) -> String {
         Topic::Trouble => format!("{subject} is not kept any more: {fact}"),
         Topic::Line => format!("{subject}: {meaning}"),
         Topic::Report => change(subject, before, fact),
-    }
-}
-
-/// What became of something in the report: in the log, to hooks and of `report --diff`. Empty:
-/// it is not there.
-pub fn change(subject: &str, before: &str, now: &str) -> String {
-    match (before, now) {
-        (_, "") => format!("{subject}: no more (was {before})"),
-        ("", _) => format!("{subject}: {now}"),
-        _ => format!("{subject}: {now} (was {before})"),
     }
 }
 

@@ -77,7 +77,7 @@ impl Agent {
 
     /// What hooks hear of beside the journal: lines, as far as they are known. That one is down
     /// nobody could be told over it.
-    pub(super) fn more_news(&self, view: &WanView, verdicts: &[Verdict]) -> Vec<News> {
+    pub(super) fn line_news(&self, view: &WanView, verdicts: &[Verdict]) -> Vec<News> {
         let mut prefixes: Vec<Prefix> =
             verdicts.iter().flat_map(|verdict| &verdict.delegated).copied().collect();
         prefixes.retain(|prefix| is_global(prefix.ip, &self.config.assume_public));

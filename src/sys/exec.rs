@@ -33,7 +33,7 @@ pub fn run(argv: &[&str]) -> Result<Ran, String> {
     };
     let mut command = Command::new(program);
     command.args(arguments).env("PATH", PATH).env("LC_ALL", "C");
-    finish(program, &mut command, &[], DEADLINE)
+    finish(program, &mut command, None, DEADLINE)
 }
 
 /// Runs a program of the owner's: its environment is PATH alone, its stdin holds `input`.
@@ -42,8 +42,9 @@ pub fn tell(argv: &[&str], input: &[u8], deadline: Duration) -> Result<Ran, Stri
         return Err("no program was named".into());
     };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", PATH).current_dir("/");
-    finish(program, &mut command, input, deadline)
+    // A group of its own, to be killed whole.
+    command.args(arguments).env_clear().env("PATH", PATH).process_group(0);
+    finish(program, &mut command, Some(input), deadline)
 }
 
 /// The plain files of a folder, sorted, each with why it may not be run, if so.
@@ -83,25 +84,21 @@ pub fn programs(folder: &str) -> Result<Vec<Program>, String> {
 fn finish(
     program: &str,
     command: &mut Command,
-    input: &[u8],
+    told: Option<&[u8]>,
     deadline: Duration,
 ) -> Result<Ran, String> {
-    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
-    let mut child = command
-        .stdin(stdin)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // A group of its own, to be killed whole.
-        .process_group(0)
-        .spawn()
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => format!("there is no {program} here"),
-            _ => format!("{program} could not be started: {error}"),
-        })?;
+    let stdin = if told.is_some() { Stdio::piped() } else { Stdio::null() };
+    let mut child =
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(
+            |error| match error.kind() {
+                ErrorKind::NotFound => format!("there is no {program} here"),
+                _ => format!("{program} could not be started: {error}"),
+            },
+        )?;
     let until = Instant::now() + deadline;
     if let Some(mut stdin) = child.stdin.take() {
         // It fits into a pipe. Who does not read it has what it wants in its arguments.
-        let _ = quiet(stdin.as_fd()).map(|()| stdin.write_all(input));
+        let _ = quiet(stdin.as_fd()).map(|()| stdin.write_all(told.unwrap_or_default()));
     }
     let (Some(mut out), Some(mut err)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(format!("{program} has no output"));
@@ -128,7 +125,9 @@ fn finish(
             Ok(ran)
         }
         Err(why) => {
-            let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+            if told.is_some() {
+                let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+            }
             let _ = child.kill();
             let _ = child.wait();
             Err(format!("{program} {why}"))

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from house import SERVICES, Failed, section, wait_for
+from house import SERVICES, Failed, need, section, wait_for
 from servers import Https, authority
 
 A = "203.0.113.5"
@@ -201,3 +201,65 @@ def test_hook_program_that_hangs_is_killed(house):
 
 
 test_hook_program_that_hangs_is_killed.seconds = 36
+
+
+def rules(house, *ports):
+    """Forwards of the router, as its owner types them: TCP ports to the host."""
+    need("nft")
+    dnat = "\n".join(f'iifname "wan0" tcp dport {port} dnat to 192.168.1.10' for port in ports)
+    house.rtr.run(["nft", "-f", "-"], "table ip lab {}\nflush table ip lab\ndelete table ip lab\n"
+                  "table ip lab {\n chain in {\n  type nat hook prerouting priority -100;\n"
+                  f"{dnat}\n }}\n}}\n")
+
+
+def test_report_after_a_change_of_the_firewall(house):
+    """Heard from the kernel: differences are logged, told once, and shown by report --diff."""
+    rules(house, 443)
+    note(house)
+    house.add(f"{A}/24")
+    main = {"hooks_dir": house.path("hooks.d"), "report": "1", "report_every": "1"}
+    config = house.config(main=main)
+    daemon = house.daemon(config)
+    house.follows(A=A)
+
+    def reports():
+        return [(argv[1], argv[2]) for argv, _ in told(house) if argv[0] == "report"]
+
+    # The first is a summary. That nobody can tell (there is no netifd here) is no verdict.
+    wait_for("the summary", reports, 15)
+    time.sleep(0.5)
+    if len(reports()) != 1 or not reports()[0][1].startswith("1 forward(s), "):
+        raise Failed(f"told {reports()}")
+    daemon.says(r"report: 1 forward\(s\), ")
+    with open(house.path("journal.report")) as file:
+        kept = file.read()
+    if "(tcp 443 " not in kept:
+        raise Failed(f"kept {kept}")
+    rules(house, 443, 8080)
+    wait_for("the new one", lambda: any("(tcp 8080 " in subject for subject, _ in reports()), 15)
+    daemon.says(r"report: forward a rule \(tcp 8080 to 192\.168\.1\.10:8080\): not known, ")
+    if any("(tcp 443 " in subject for subject, _ in reports()):
+        raise Failed(f"told of what did not change: {reports()}")
+    # While it rests.
+    daemon.says(r"told of 2 change\(s\)[^$]*told of 2 change\(s\)[^$]*told of 2 change\(s\)")
+    daemon.term()
+    count = len(told(house))
+    rules(house, 443, 8080, 9090)
+    code, text = house.once(words=("report", "--diff"))
+    if "(tcp 9090 to 192.168.1.10:9090): not known, " not in text or "443" in text or "8080" in text:
+        raise Failed(f"exit code {code}: {text}")
+    daemon = house.daemon(config)
+    daemon.says(r"report: forward a rule \(tcp 9090 to .*\): not known, ", 15)
+    wait_for("the third one", lambda: "9090" in str(told(house)[-1]), 5)
+    time.sleep(0.5)
+    if any("9090" not in argv[1] for argv, _ in told(house)[count:]):
+        raise Failed(f"told again: {told(house)[count:]}")
+    code, text = house.once(words=("report", "--diff"))
+    if text != "nothing changed\n":
+        raise Failed(f"exit code {code}: {text}")
+    rules(house, 443)
+    wait_for("the end", lambda: any("8080" in subject and fact == ""
+                                    for subject, fact in reports()[-3:]), 15)
+
+
+test_report_after_a_change_of_the_firewall.seconds = 12
