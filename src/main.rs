@@ -219,7 +219,7 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
 /// `report --diff`.
 fn differences(world: &mut World, kept: &str, said: &Said, code: u8) -> u8 {
     let before = match world.read_file(kept) {
-        Ok(before) => before.as_deref().and_then(Said::from_text),
+        Ok(before) => before.as_deref().and_then(Said::from_text).map(Said::first),
         Err(why) => {
             eprintln!("reachd: {why}");
             return REPORT_USAGE;

@@ -83,8 +83,8 @@ pub(super) fn read_main(part: &mut Part, config: &mut Config) {
     if let Some(millis) = part.number("coalesce", 0, 60_000, "milliseconds") {
         config.coalesce = Duration::from_millis(millis.into());
     }
-    if let Some(path) = part.path("hooks_dir") {
-        config.hooks_dir = path;
+    if let Some(path) = part.text("hooks_dir") {
+        config.hooks_dir = path.trim_end_matches('/').into();
     }
     if part.section.option("report").is_some() {
         config.report = Some(part.boolean("report", true));
