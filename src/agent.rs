@@ -25,8 +25,10 @@ use std::time::Duration;
 const SOONEST: Duration = Duration::from_millis(50);
 
 mod lines;
+mod reports;
 
 pub use lines::{How, Lines, OneLine, Told};
+pub use reports::{Look, kept};
 
 /// One round's facts, for those who print them.
 #[derive(Debug)]
@@ -50,6 +52,7 @@ pub struct Agent {
     told: Map<(usize, Family), String>,
     /// The same for the line of each WAN.
     told_lines: Map<(Option<String>, Family), String>,
+    reports: reports::Reports,
     /// The essence that the copy on flash holds.
     copied: Option<u64>,
     /// The journal could not be written; said once.
@@ -64,10 +67,12 @@ impl Agent {
             journal: Journal::default(),
             told: Map::new(),
             told_lines: Map::new(),
+            reports: Default::default(),
             copied: None,
             unwritable: false,
         };
         agent.load(sys);
+        agent.load_report(sys);
         agent
     }
 
@@ -97,11 +102,12 @@ impl Agent {
     }
 
     /// The daemon. Ends on [`Event::Stop`] alone. `reload` reads the config again and has told
-    /// what is wrong when it gives `None`.
+    /// what is wrong when it gives `None`; `look` makes a report.
     pub fn run(
         &mut self,
         sys: &mut dyn Sys,
         reload: &mut dyn FnMut(&mut dyn Sys) -> Option<Config>,
+        look: Look,
     ) {
         self.save(sys);
         if self.unwritable {
@@ -120,6 +126,9 @@ impl Agent {
                 _ => sys.wait(again),
             };
             debug!("woken by {event:?}");
+            if sys.firewall_rang() {
+                self.report_due(sys);
+            }
             match event {
                 Event::Stop => break,
                 Event::Timer => {}
@@ -131,7 +140,10 @@ impl Agent {
                     }
                 }
                 Event::Reload => match reload(sys) {
-                    Some(config) => self.reconfigure(sys, config),
+                    Some(config) => {
+                        self.reconfigure(sys, config);
+                        self.report_due(sys);
+                    }
                     None => {
                         error!("the old config stays in force until the new one is right");
                         continue;
@@ -152,9 +164,15 @@ impl Agent {
             if round.happened.iter().any(|happened| happened.outcome != Outcome::AlreadyRight) {
                 quiet_until = sys.now() + self.config.coalesce;
             }
+            if self.lines_changed(&round) {
+                self.report_due(sys);
+            }
+            // Last: it takes a while.
+            let told = self.report(sys, look).then(|| sys.now());
             // Whatever the reason, never in a spin.
             let soonest = sys.now() + SOONEST;
-            again = round.again.map(|at| at.max(soonest));
+            let next = round.again.into_iter().chain(self.reports.at).chain(told).min();
+            again = next.map(|at| at.max(soonest));
         }
         self.save(sys);
         info!("stopped");
@@ -184,9 +202,17 @@ impl Agent {
                 }
                 happened.extend(act::publish(sys, config, journal, &fresh, &mut save));
             }
-            tell_again = hooks::tell(sys, config, journal, &mut save);
         }
         let verdicts = self.verdicts(&view);
+        if acting {
+            let mut more = self.line_news(&view, &verdicts);
+            more.extend(self.report_news(sys));
+            let Agent { config, journal, copied, unwritable, .. } = self;
+            let mut save = |sys: &mut dyn Sys, journal: &Journal| {
+                write(sys, config, journal, copied, unwritable);
+            };
+            tell_again = hooks::tell(sys, config, journal, more, &mut save);
+        }
         self.tell(&decisions, &happened);
         let now = sys.now();
         let after = decide(&view, &self.journal, &self.config, now);
@@ -236,9 +262,7 @@ impl Agent {
         for record in self.journal.records.values_mut() {
             record.latch = None;
         }
-        for hook in &self.config.hooks {
-            self.journal.calls.remove(&hooks::calls_id(hook));
-        }
+        self.journal.calls.retain(|id, _| !id.starts_with(hooks::CALLS));
         if moved {
             self.save(sys);
         }
@@ -246,16 +270,17 @@ impl Agent {
 
     pub fn save(&mut self, sys: &mut dyn Sys) {
         let Agent { config, journal, copied, unwritable, .. } = self;
+        let hooks = hooks::ids(sys, config);
         let names: Vec<_> = config
             .names
             .iter()
             .flat_map(|name| name.families.iter().map(|family| crate::decide::key(name, *family)))
             .collect();
-        let hooks: Vec<_> = config.hooks.iter().map(hooks::calls_id).collect();
+        let calls: Vec<_> = hooks.iter().map(|hook| hooks::calls_id(hook)).collect();
         journal.keep_only(
             &|key| names.contains(key),
-            &|id| config.account(id).is_some() || hooks.iter().any(|hook| hook == id),
-            &|(hook, ..)| config.hooks.iter().any(|known| known.service.id == *hook),
+            &|id| config.account(id).is_some() || calls.iter().any(|call| call == id),
+            &|(hook, ..)| hooks.contains(hook),
         );
         write(sys, config, journal, copied, unwritable);
     }

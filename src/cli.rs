@@ -25,6 +25,8 @@ Commands:
   report [--root DIR] every port forward: can the Internet get in, should it,
                       and what to do; --format text, json, html, sarif or
                       prometheus; -v shows notes; DIR stands for a router
+  report --diff       what changed since the one that the daemon kept; what it
+                      keeps is --format lines
   collect FILE.tar    pack what a report reads, without passwords and keys;
                       --share: addresses masked too, hosts' names not
   explain [ID]        what a finding of the report means; without ID, all ids
@@ -82,10 +84,12 @@ pub struct Report {
     /// The least severity that counts for the exit code.
     pub fail_on: Severity,
     pub strict: bool,
+    /// Only what changed since the one that the daemon kept.
+    pub diff: bool,
 }
 
 /// What `--format` takes; the first is the default.
-pub const FORMATS: [&str; 5] = ["text", "json", "html", "sarif", "prometheus"];
+pub const FORMATS: [&str; 6] = ["text", "json", "html", "sarif", "prometheus", "lines"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
@@ -103,7 +107,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     let mut json = false;
     let mut again = false;
     let mut dry = false;
-    let mut report = Report { root: None, format: "", fail_on: Severity::High, strict: false };
+    let mut report =
+        Report { root: None, format: "", fail_on: Severity::High, strict: false, diff: false };
     let mut for_report = None;
     let mut share = false;
     let mut plain = Vec::new();
@@ -122,6 +127,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Long("strict") => {
                 report.strict = true;
                 for_report = Some("--strict");
+            }
+            Long("diff") => {
+                report.diff = true;
+                for_report = Some("--diff");
             }
             Long("root") => {
                 let root = text(parser.value().map_err(|error| error.to_string())?)?;
@@ -175,6 +184,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Command::ImportDdns { file: argument.unwrap_or_else(|| DDNS_CONFIG.into()) }
         }
         "report" => {
+            if report.diff && (json || !report.format.is_empty()) {
+                return Err("--diff is text alone: a line for each change".into());
+            }
             if report.format.is_empty() {
                 report.format = if json { "json" } else { "text" };
             }
@@ -254,6 +266,8 @@ mod tests {
             ("collect", "FILE.tar"),
             ("once --share", "--share goes with collect"),
             ("once --root x", "--root goes with report"),
+            ("once --diff", "--diff goes with report"),
+            ("report --diff --json", "is text alone"),
             ("report --format pdf", "text, json, html"),
             ("report --fail-on bad", "info, low"),
             ("run --again", "goes with once"),

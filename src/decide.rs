@@ -448,6 +448,9 @@ mod tests {
             journal_copy: None,
             assume_public: Vec::new(),
             coalesce: Duration::ZERO,
+            hooks_dir: String::new(),
+            report: None,
+            report_every: Duration::ZERO,
             lookup: Lookup {
                 services: Vec::new(),
                 agree: 2,

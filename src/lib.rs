@@ -26,6 +26,7 @@
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
 //! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
+//! | [`last`] | what the last report said, and what became of it since | files |
 //! | [`line`] | what the ISP gives on a WAN, from evidence: verdict, certainty, meaning | gathering |
 //! | [`choose`] | which of a link's addresses may be published | policy |
 //! | [`host`] | which addresses the LAN hosts of a name have | when to look |
@@ -47,11 +48,13 @@
 //!
 //! Calls point down only, in this order:
 //! `main, cli -> render -> agent, report, bundle -> act, hooks, collect -> observe, decide, checks ->
-//! host, folder -> config, choose, line, journal, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
+//! host, folder -> config, choose, line, journal, last, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
 //! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It asks
-//! nobody on the network and changes nothing.
+//! nobody on the network and changes nothing. After a change the daemon starts itself as
+//! `reachd report --format lines`: the memory that takes is given back whole, and whatever a ruleset
+//! does to the report, names are kept. What it says is compared by [`last`].
 //!
 //! # Invariants
 //!
@@ -138,6 +141,7 @@ pub mod folder;
 pub mod hooks;
 pub mod host;
 pub mod journal;
+pub mod last;
 pub mod line;
 pub mod lookup;
 pub mod model;

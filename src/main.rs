@@ -1,13 +1,14 @@
 //! Picks the command, makes the real outside world, turns the result into an exit code.
 
 use reachd::act;
-use reachd::agent::{Agent, OneLine, Round};
+use reachd::agent::{Agent, OneLine, Round, kept};
 use reachd::bundle::bundle;
 use reachd::checks;
 use reachd::cli::{self, Command, Typed};
 use reachd::collect::{Place, collect};
 use reachd::config::{self, Complaint};
 use reachd::decide::{self, Step};
+use reachd::last::Said;
 use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::model::utc::{RELEASED, utc};
@@ -18,6 +19,7 @@ use reachd::sys::{self, World};
 use reachd::world::{Event, Net, Sys};
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const FINE: u8 = 0;
 const WRONG: u8 = 1;
@@ -25,6 +27,8 @@ const USAGE: u8 = 2;
 const BLIND: u8 = 3;
 /// EX_USAGE of sysexits.h: 1 to 4 are a report's verdicts.
 const REPORT_USAGE: u8 = 64;
+/// A slow router lists a large ruleset in seconds; names wait for it.
+const REPORT_DEADLINE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let typed = match cli::parse(std::env::args_os().skip(1)) {
@@ -197,13 +201,47 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
     let code = report.code(wanted.fail_on, wanted.strict);
     let millis = world.now().saturating_sub(begin).as_millis() as u64;
     let run = report_json::Run { started, millis, code };
+    if wanted.diff {
+        let kept = [wanted.root.as_deref().unwrap_or_default(), &kept(&config.journal)].concat();
+        return differences(&mut world, &kept, &report.said(), code);
+    }
     print(&match wanted.format {
+        "lines" => report.said().to_text(),
         "json" => report_json::text(&report, run),
         "html" => report_html::text(&report, started),
         "sarif" => report_json::sarif(&report),
         "prometheus" => report_json::prometheus(&report, run),
         _ => report_text::text(&report, started, all, world.colour()),
     });
+    code
+}
+
+/// `report --diff`.
+fn differences(world: &mut World, kept: &str, said: &Said, code: u8) -> u8 {
+    let before = match world.read_file(kept) {
+        Ok(before) => before.as_deref().and_then(Said::from_text).map(Said::first),
+        Err(why) => {
+            eprintln!("reachd: {why}");
+            return REPORT_USAGE;
+        }
+    };
+    let Some(before) = before else {
+        eprintln!(
+            "reachd: there is no report in {kept} to compare with: the daemon keeps one with \
+             option report '1' in section 'main'"
+        );
+        return REPORT_USAGE;
+    };
+    if let Some(part) = said.lost(&before) {
+        print(&format!("not to be read now: {part}; what it showed is taken to be as it was\n"));
+    }
+    let changes = said.clone().after(&before).changes(&before);
+    if changes.is_empty() {
+        print("nothing changed\n");
+    }
+    for change in changes {
+        print(&(report_text::plain(&change) + "\n"));
+    }
     code
 }
 
@@ -293,11 +331,19 @@ fn run(typed: &Typed) -> u8 {
         typed.config
     );
     let mut agent = Agent::new(&mut world, config);
-    agent.run(&mut world, &mut |sys| {
+    let reload = &mut |sys: &mut dyn Sys| {
         let config = load(sys, &typed.config)?;
         log::set_max_level(level(&config));
         Some(config)
-    });
+    };
+    // Another process: what a report takes of memory is given back, and its end is not ours.
+    let look = &mut |sys: &mut dyn Sys| {
+        let argv = ["/proc/self/exe", "-c", &typed.config, "report", "--format", "lines"];
+        let ran = sys.tell(&argv, b"", REPORT_DEADLINE)?;
+        let text = String::from_utf8_lossy(&ran.stderr);
+        Said::from_text(&ran.stdout).ok_or_else(|| text.lines().next().unwrap_or("?").to_string())
+    };
+    agent.run(&mut world, reload, look);
     FINE
 }
 

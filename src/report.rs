@@ -3,6 +3,7 @@
 
 use crate::checks::dnat::dnats;
 use crate::checks::{self, Count, Facts, acl};
+use crate::last::{FORWARD, NOT_KNOWN, Said};
 use crate::model::address::{Prefix, is_global};
 use crate::model::config::Accept;
 use crate::model::finding::{
@@ -40,6 +41,8 @@ pub struct Report {
     /// Worst first.
     pub findings: Vec<Finding>,
     pub count: Count,
+    /// Ids of checks that could not tell of everything they were asked about.
+    pub untold: Vec<&'static str>,
     /// Acceptances whose day has passed, or that fit nothing: id, subject, why.
     pub idle_accepts: Vec<String>,
 }
@@ -57,11 +60,11 @@ pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], n
         ways: &ways,
         rules: &rules,
     };
-    let (mut findings, count) = checks::run_all(&facts);
+    let (mut findings, count, untold) = checks::run_all(&facts);
     let idle_accepts = accept(&mut findings, accepts, &utc(now));
     let verdicts = (0..forwards.len()).map(|index| verdict(&facts, index, &findings)).collect();
     let no_router = no_router(&snapshot, &forwards);
-    Report { no_router, forwards, verdicts, findings, count, idle_accepts, snapshot }
+    Report { no_router, forwards, verdicts, findings, count, untold, idle_accepts, snapshot }
 }
 
 impl Report {
@@ -87,6 +90,46 @@ impl Report {
         self.findings.iter().filter(|finding| finding.status == Status::Accepted)
     }
 
+    /// What a later report is compared with. Notes are left out; so is what comes and goes with a
+    /// connection. What was accepted, or has another cause now, is left as it was.
+    pub fn said(&self) -> Said {
+        let mut said = Said {
+            missing: self.missing().into_iter().map(|(part, _)| part.to_string()).collect(),
+            untold: self.untold.iter().map(|id| id.to_string()).collect(),
+            ..Said::default()
+        };
+        for (forward, verdict) in self.forwards.iter().zip(&self.verdicts) {
+            let subject = match forward.origin {
+                Origin::Ruleset => [FORWARD, &lasting(forward)].concat(),
+                _ => format!("{FORWARD}{} ({})", forward.section, forward.external_words()),
+            };
+            let expose = verdict.expose.word();
+            let fact = match verdict.reach {
+                Reach::Unknown => [NOT_KNOWN, expose].concat(),
+                Reach::Blocked(at) => format!("blocked at {at}, {expose}"),
+                reach => [reach.word(), ", ", expose].concat(),
+            };
+            said.facts.insert(subject, fact);
+        }
+        for finding in self.findings.iter().filter(|one| one.severity > Severity::Info) {
+            let first = finding.forwards.first().and_then(|index| self.forwards.get(*index));
+            let subject = match first {
+                Some(forward) if forward.section == finding.subject => lasting(forward),
+                _ => finding.subject.clone(),
+            };
+            let subject = [finding.id, " of ", &subject].concat();
+            let fact = match finding.status {
+                Status::Fail => [finding.severity.word(), ": ", finding.title].concat(),
+                _ => String::new(),
+            };
+            // Of two alike the one that fails counts.
+            if !fact.is_empty() || said.facts.get(&subject).is_none() {
+                said.facts.insert(subject, fact);
+            }
+        }
+        said
+    }
+
     /// Parts that could not be read, and why.
     pub fn missing(&self) -> Vec<(&'static str, &str)> {
         let s = &self.snapshot;
@@ -106,6 +149,16 @@ impl Report {
             ("SSH config", why(&s.ssh)),
         ];
         all.into_iter().filter_map(|(part, why)| Some((part, why?))).collect()
+    }
+}
+
+/// What a forward is called after the firewall was loaded anew, too: handles of rules change then.
+fn lasting(forward: &Forward) -> String {
+    match forward.origin {
+        Origin::Ruleset => {
+            format!("a rule ({} to {})", forward.external_words(), forward.target_words())
+        }
+        _ => forward.section.clone(),
     }
 }
 

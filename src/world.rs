@@ -291,6 +291,24 @@ pub trait Sys: Net {
         Err(format!("there is no {} here", argv.first().unwrap_or(&"program")))
     }
 
+    /// The files of a folder of programs, sorted. Without an implementation there are none.
+    fn programs(&mut self, folder: &str) -> Result<Vec<Program>, String> {
+        let _ = folder;
+        Ok(Vec::new())
+    }
+
+    /// Runs a program of the owner's as [`Sys::run`] does, with PATH as its whole environment and
+    /// `input`, at most a few kilobytes, on its stdin.
+    fn tell(&mut self, argv: &[&str], input: &[u8], deadline: Duration) -> Result<Ran, String> {
+        let _ = (input, deadline);
+        self.run(argv)
+    }
+
+    /// The firewall changed since the last call, or somebody said so (WINCH).
+    fn firewall_rang(&mut self) -> bool {
+        false
+    }
+
     /// Something slow begins: shown to a person at a terminal, nowhere else.
     fn progress(&mut self, what: &str);
 
@@ -305,6 +323,15 @@ pub trait Sys: Net {
 
     /// Tells one boot from another (`/proc/sys/kernel/random/boot_id`); empty if unknown.
     fn boot_id(&self) -> String;
+}
+
+/// A file in a folder of programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Without its folder.
+    pub name: String,
+    /// Why it may not be run: `is not executable`.
+    pub wrong: Option<String>,
 }
 
 /// What a program printed, and how it ended.

@@ -14,7 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["act", "hooks", "collect"],
     &["observe", "decide", "checks"],
     &["host", "folder"],
-    &["config", "choose", "journal", "dry", "line"],
+    &["config", "choose", "journal", "last", "dry", "line"],
     &["providers", "lookup", "acl"],
     &["sys"],
     &["parse", "wire", "world"],

@@ -329,3 +329,57 @@ fn a_ruleset_beyond_the_bound() {
     assert!(value["findings"].as_array().unwrap().iter().any(|f| complex(&f)));
     let _ = fs::remove_dir_all(&to);
 }
+
+/// What a later report is compared with: of every case, and of the case itself nothing changed.
+#[test]
+fn differences_to_the_last_one() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("diff-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    let config = dir.join("config").display().to_string();
+    fs::write(&config, "config reachd 'main'\n\toption journal '/journal'\n").unwrap();
+    let more = |word: &'static str| ["-c".to_string(), config.clone(), word.to_string()];
+    let run = |root: &Path, words: &[String]| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        report(root, &words)
+    };
+    let mut changes = 0;
+    for (name, path) in cases() {
+        // A folder of links: the case itself stays as it is.
+        let root = dir.join(&name);
+        fs::create_dir_all(&root).unwrap();
+        for entry in fs::read_dir(path.join("root")).unwrap() {
+            let entry = entry.unwrap();
+            std::os::unix::fs::symlink(entry.path(), root.join(entry.file_name())).unwrap();
+        }
+        let none = run(&root, &more("--diff"));
+        assert_eq!(none.status.code(), Some(64), "{name}: {none:?}");
+        let lines = report(&root, &["-c", &config, "--format", "lines"]);
+        let said = text(&lines);
+        assert!(said.starts_with("reachd-report 1\n") && said.ends_with("\nend\n"), "{said}");
+        let kept = root.join("journal.report");
+        fs::write(&kept, &said).unwrap();
+        let same = run(&root, &more("--diff"));
+        assert_eq!(text(&same), "nothing changed\n", "{name}");
+        assert_eq!(same.status.code(), lines.status.code(), "{name}");
+        // Whatever was there and is not any more is told, and nothing else.
+        let was = said.replace("\nend\n", "\nfact forward gone (tcp 1)\topen, ok\nend\n");
+        fs::write(&kept, was).unwrap();
+        let told = text(&run(&root, &more("--diff")));
+        assert_eq!(told, "forward gone (tcp 1): no more (was open, ok)\n", "{name}");
+        // Without what it could not read, it says so and ends nothing.
+        if said.contains("\nmissing ") {
+            let line = |line: &&str| !line.starts_with("missing ");
+            let had: Vec<&str> = said.lines().filter(line).collect();
+            let had =
+                had.join("\n").replace("\nend", "\nfact forward gone (tcp 1)\topen, ok\nend\n");
+            fs::write(&kept, had).unwrap();
+            let told = text(&run(&root, &more("--diff")));
+            assert!(told.starts_with("not to be read now: "), "{name}: {told}");
+            assert!(told.ends_with("\nnothing changed\n"), "{name}: {told}");
+            changes += 1;
+        }
+    }
+    fs::remove_dir_all(&dir).unwrap();
+    assert!(changes > 0);
+}

@@ -7,7 +7,7 @@ note() {
 }
 
 for name in open_instance close_instance set_param append_param add_jail add_jail_mount \
-	add_jail_mount_rw add_reload_trigger send_signal; do
+	add_jail_mount_rw add_reload_trigger add_config_trigger send_signal; do
 	eval "procd_$name() { note procd_$name \"\$@\"; }"
 done
 

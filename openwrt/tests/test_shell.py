@@ -103,6 +103,11 @@ def test_start_in_a_jail(reachd):
     for path in mounted:
         check(os.path.exists(service.router.path(path[1:])), path)
     check("procd_add_jail_mount_rw /var/run/reachd" in calls, calls)
+    # Programs of the owner's need a shell; without any there is none.
+    check("/bin" not in mounted and "/lib" not in mounted, mounted)
+    service.router.write("etc/reachd/hooks.d/note", "#!/bin/sh\n", 0o755)
+    calls = service.run("start")
+    check("procd_add_jail_mount /bin" in calls, calls)
     # The service may read, and nobody else.
     check("chown -R reachd:reachd /var/run/reachd" in calls, calls)
     for path, mode in (("/etc/config/reachd", 0o640), ("/etc/reachd", 0o750),
@@ -182,7 +187,8 @@ def test_a_journal_on_flash(reachd):
 
 def test_triggers_and_commands(reachd):
     service = Service(reachd)
-    check(service.run("triggers") == ["procd_add_reload_trigger reachd"], "triggers")
+    changed = "procd_add_config_trigger config.change firewall /etc/init.d/reachd look"
+    check(service.run("triggers") == ["procd_add_reload_trigger reachd", changed], "triggers")
     check(service.run("check") == ["procd_send_signal reachd * USR1"], "check")
     look = means(reachd, "looks now, as if a network had changed")
     check(service.run("look") == [f"procd_send_signal reachd * {look}"], "look")

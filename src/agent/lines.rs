@@ -4,10 +4,12 @@
 use super::Agent;
 use crate::act;
 use crate::decide;
+use crate::hooks::News;
 use crate::journal::{Journal, Outside};
 use crate::line::{self, Facts};
 use crate::lookup::gateway;
 use crate::model::address::{Prefix, is_global};
+use crate::model::hook::Topic;
 use crate::model::known::Known;
 use crate::model::line::{Certainty, Line, Seen, Verdict};
 use crate::model::name::Family;
@@ -64,15 +66,35 @@ impl Agent {
             let text = line::summary(&verdict);
             let key = (wan.asked.clone(), wan.family);
             if self.told_lines.get(&key) != Some(&text) {
-                let name =
-                    wan.asked.as_ref().map(|asked| format!(" '{asked}'")).unwrap_or_default();
                 let because = verdict.evidence.first().map(String::as_str).unwrap_or_default();
-                info!("WAN{name} {}: {text}: {because}", wan.family);
+                info!("{}: {text}: {because}", subject(wan));
                 self.told_lines.insert(key, text);
             }
             verdicts.push(verdict);
         }
         verdicts
+    }
+
+    /// What hooks hear of beside the journal: lines, as far as they are known. That one is down
+    /// nobody could be told over it.
+    pub(super) fn line_news(&self, view: &WanView, verdicts: &[Verdict]) -> Vec<News> {
+        let mut prefixes: Vec<Prefix> =
+            verdicts.iter().flat_map(|verdict| &verdict.delegated).copied().collect();
+        prefixes.retain(|prefix| is_global(prefix.ip, &self.config.assume_public));
+        let mut news = Vec::new();
+        for (wan, verdict) in view.wans.iter().zip(verdicts) {
+            if matches!(verdict.line, Line::Down | Line::Unknown) {
+                continue;
+            }
+            let meaning = line::meaning(verdict, wan, &prefixes);
+            news.push(News {
+                topic: Topic::Line,
+                subject: subject(wan),
+                fact: line::key(&verdict.line).into(),
+                meaning: [line::title(&verdict.line), ". ", &meaning].concat(),
+            });
+        }
+        news
     }
 
     /// `reachd line`: looks at every WAN, and asks the outside where that is allowed now and
@@ -158,6 +180,12 @@ impl Agent {
             (Some(seen), _) => Told { how: How::Now, seen, outside: entry.answer },
         }
     }
+}
+
+/// `WAN 'wanb' ipv4`.
+fn subject(wan: &Wan) -> String {
+    let name = wan.asked.as_ref().map(|asked| format!(" '{asked}'")).unwrap_or_default();
+    format!("WAN{name} {}", wan.family)
 }
 
 /// So far on the way out: a home's routers and a carrier's NAT are nearer.

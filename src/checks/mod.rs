@@ -254,13 +254,18 @@ pub struct Count {
 }
 
 /// Runs all checks: findings by severity, worst first, then in the list's order.
-pub fn run_all(facts: &Facts) -> (Vec<Finding>, Count) {
+/// Also the ids of checks that could not tell of all subjects.
+pub fn run_all(facts: &Facts) -> (Vec<Finding>, Count, Vec<&'static str>) {
     let mut findings: Vec<Finding> = Vec::new();
     let mut count = Count::default();
+    let mut untold = Vec::new();
     for check in ALL.iter().copied().flatten() {
         let mut answers = Answers { check: Some(check), ..Answers::default() };
         (check.run)(facts, &mut answers);
         count.run += 1;
+        if answers.untold > 0 {
+            untold.push(check.id);
+        }
         let failed = answers.failed.iter().any(|finding| finding.status == Status::Fail);
         let slot = match (failed, answers.untold, answers.passed) {
             (true, ..) => &mut count.fail,
@@ -278,7 +283,7 @@ pub fn run_all(facts: &Facts) -> (Vec<Finding>, Count) {
     }
     suppress(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    (findings, count)
+    (findings, count, untold)
 }
 
 /// A finding whose cause is a finding too is not told for itself.

@@ -19,6 +19,9 @@ pub(super) fn defaults() -> Config {
         journal_copy: None,
         assume_public: Vec::new(),
         coalesce: Duration::from_millis(200),
+        hooks_dir: "/etc/reachd/hooks.d".into(),
+        report: None,
+        report_every: Duration::from_secs(60),
         lookup: Lookup {
             services: Vec::new(),
             agree: 2,
@@ -34,8 +37,17 @@ pub(super) fn defaults() -> Config {
     }
 }
 
-const MAIN: [&str; 6] =
-    ["enabled", "log_level", "journal", "journal_copy", "assume_public", "coalesce"];
+const MAIN: [&str; 9] = [
+    "enabled",
+    "log_level",
+    "journal",
+    "journal_copy",
+    "assume_public",
+    "coalesce",
+    "hooks_dir",
+    "report",
+    "report_every",
+];
 
 const LEVELS: [(&str, log::LevelFilter); 4] = [
     ("error", log::LevelFilter::Error),
@@ -70,6 +82,15 @@ pub(super) fn read_main(part: &mut Part, config: &mut Config) {
     }
     if let Some(millis) = part.number("coalesce", 0, 60_000, "milliseconds") {
         config.coalesce = Duration::from_millis(millis.into());
+    }
+    if let Some(path) = part.text("hooks_dir") {
+        config.hooks_dir = path.trim_end_matches('/').into();
+    }
+    if part.section.option("report").is_some() {
+        config.report = Some(part.boolean("report", true));
+    }
+    if let Some(seconds) = part.number("report_every", 1, 86_400, "seconds") {
+        config.report_every = Duration::from_secs(seconds.into());
     }
 }
 

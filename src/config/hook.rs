@@ -47,7 +47,7 @@ pub(super) fn read(part: &mut Part, mode: u32, files: Files) -> Option<Hook> {
         }
     }
     if on.is_empty() {
-        on = Topic::ALL.to_vec();
+        on = Topic::USUAL.to_vec();
     }
     Some(Hook { service, on })
 }

@@ -309,7 +309,8 @@ fn the_daemons_own_options() {
             "reachd:12: section 'main', option 'coalesce': must be a whole number of milliseconds \
              from 0 to 60000, not '60001'",
             "reachd:13: section 'main', option 'colour': is not an option of this section; there \
-             is: enabled, log_level, journal, journal_copy, assume_public, coalesce",
+             is: enabled, log_level, journal, journal_copy, assume_public, coalesce, hooks_dir, \
+             report, report_every",
         ],
     );
     errors(

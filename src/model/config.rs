@@ -21,6 +21,12 @@ pub struct Config {
     pub assume_public: Vec<Prefix>,
     /// After an action, changes within this time are gathered into the next one.
     pub coalesce: Duration,
+    /// Folder of the programs that are told of every change.
+    pub hooks_dir: String,
+    /// A report after each change; `None`: where there is a firewall config.
+    pub report: Option<bool>,
+    /// Shortest time between two of them.
+    pub report_every: Duration,
     pub lookup: Lookup,
     /// In the file's order; ids do not repeat.
     pub accounts: Vec<Account>,

@@ -18,12 +18,16 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
     socket,
 };
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE (linux/rtnetlink.h).
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+
+/// NFNLGRP_NFTABLES, the 7th (linux/netfilter/nfnetlink.h), as a bit.
+const NFTABLES: u32 = 1 << 6;
 
 /// The kernel answers at once; this only keeps a broken one from holding us.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -135,7 +139,7 @@ fn dump(
 
 /// Sends one request and hands every message of the answer to `each`.
 fn ask(request: &[u8], dump: bool, each: &mut dyn FnMut(&Message<'_>)) -> nix::Result<()> {
-    let fd = open(0)?;
+    let fd = open(SockProtocol::NetlinkRoute, 0)?;
     send(fd.as_raw_fd(), request, MsgFlags::empty())?;
     let until = Instant::now() + DEADLINE;
     let mut buffer = vec![0; BUFFER];
@@ -175,7 +179,7 @@ pub struct Bell {
 impl Bell {
     /// Rings for every change after this call: make it before the first look.
     pub fn new() -> Result<Bell, String> {
-        open(GROUPS)
+        open(SockProtocol::NetlinkRoute, GROUPS)
             .map(|fd| Bell { fd })
             .map_err(|errno| format!("could not subscribe to network changes: {}", errno.desc()))
     }
@@ -207,12 +211,57 @@ impl Bell {
     }
 }
 
-fn open(groups: u32) -> nix::Result<OwnedFd> {
+/// Tells that the firewall's rules changed: fw4's reload, miniupnpd, the owner's own nft.
+#[derive(Debug)]
+pub struct Rules {
+    fd: OwnedFd,
+    /// Read in advance, so that the loop does not wake for it again.
+    pub heard: Cell<bool>,
+}
+
+impl Rules {
+    /// `None`: the kernel has no nftables, or wants CAP_NET_ADMIN for this.
+    pub fn new() -> Option<Rules> {
+        match open(SockProtocol::NetlinkNetFilter, NFTABLES) {
+            Ok(fd) => Some(Rules { fd, heard: Cell::new(false) }),
+            Err(errno) => {
+                debug!("changes of the firewall are not heard: {}", errno.desc());
+                None
+            }
+        }
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Reads all that has arrived; what it says does not matter.
+    pub fn drain(&self) -> bool {
+        let mut rang = false;
+        loop {
+            match recv(self.fd.as_raw_fd(), &mut [0; 64], MsgFlags::empty()) {
+                Ok(1..) | Err(Errno::ENOBUFS) => rang = true,
+                Err(Errno::EINTR) => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.heard.set(self.heard.get() | rang);
+        rang
+    }
+
+    /// Whether rules changed since the last call.
+    pub fn rang(&mut self) -> bool {
+        self.drain();
+        self.heard.replace(false)
+    }
+}
+
+fn open(protocol: SockProtocol, groups: u32) -> nix::Result<OwnedFd> {
     let fd = socket(
         AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-        SockProtocol::NetlinkRoute,
+        protocol,
     )?;
     // Port 0: the kernel picks one. Only the kernel can send to it unless we are asked to
     // listen to others, which rtnetlink does not allow.

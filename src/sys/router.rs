@@ -1,13 +1,13 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
-use super::netlink::{self, Bell};
+use super::netlink::{self, Bell, Rules};
 use super::{World, clock, events, exec, hops, signals};
 use crate::model::known::Known;
 use crate::model::lan::Mac;
 use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::wan::{Link, Route};
-use crate::world::{Event, Ran, RouteQuery, Sys};
+use crate::world::{Event, Program, Ran, RouteQuery, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,6 +21,7 @@ impl World {
     pub fn watch(&mut self) -> Result<(), String> {
         self.bell = Some(Bell::new()?);
         self.steps = clock::Steps::new();
+        self.rules = Rules::new();
         self.ubus.follow = true;
         Ok(())
     }
@@ -72,6 +73,18 @@ impl Sys for World {
         exec::run(argv)
     }
 
+    fn programs(&mut self, folder: &str) -> Result<Vec<Program>, String> {
+        exec::programs(folder)
+    }
+
+    fn tell(&mut self, argv: &[&str], input: &[u8], deadline: Duration) -> Result<Ran, String> {
+        exec::tell(argv, input, deadline)
+    }
+
+    fn firewall_rang(&mut self) -> bool {
+        signals::take_firewall() | self.rules.as_mut().is_some_and(Rules::rang)
+    }
+
     fn progress(&mut self, what: &str) {
         if self.progress && std::io::stderr().is_terminal() {
             let _ = writeln!(std::io::stderr(), "{what} ...");
@@ -79,7 +92,8 @@ impl Sys for World {
     }
 
     fn wait(&mut self, until: Option<Duration>) -> Event {
-        events::next(self.bell.as_mut(), &mut self.ubus, self.steps.as_ref(), until)
+        let rules = self.rules.as_ref();
+        events::next(self.bell.as_mut(), rules, &mut self.ubus, self.steps.as_ref(), until)
     }
 
     fn stopping(&self) -> bool {

@@ -18,6 +18,7 @@ static RELOAD: AtomicBool = AtomicBool::new(false);
 static RECHECK: AtomicBool = AtomicBool::new(false);
 static CLOCK: AtomicBool = AtomicBool::new(false);
 static LOOK: AtomicBool = AtomicBool::new(false);
+static FIREWALL: AtomicBool = AtomicBool::new(false);
 
 /// Why a wait ended without the file being ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,10 @@ pub fn drain() {
             Ok(Signal::SIGHUP) => RELOAD.store(true, Ordering::Relaxed),
             Ok(Signal::SIGUSR1) => RECHECK.store(true, Ordering::Relaxed),
             Ok(Signal::SIGUSR2) => CLOCK.store(true, Ordering::Relaxed),
-            Ok(Signal::SIGWINCH) => LOOK.store(true, Ordering::Relaxed),
+            Ok(Signal::SIGWINCH) => {
+                LOOK.store(true, Ordering::Relaxed);
+                FIREWALL.store(true, Ordering::Relaxed);
+            }
             _ => STOP.store(true, Ordering::Relaxed),
         }
     }
@@ -83,6 +87,11 @@ pub fn take_clock() -> bool {
 /// WINCH has arrived since the last call.
 pub fn take_look() -> bool {
     LOOK.swap(false, Ordering::Relaxed)
+}
+
+/// The same, for those who look at the firewall.
+pub fn take_firewall() -> bool {
+    FIREWALL.swap(false, Ordering::Relaxed)
 }
 
 /// Waits until `file` is ready for `interest`, the deadline, or TERM/INT.

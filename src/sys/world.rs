@@ -2,7 +2,7 @@
 
 use super::clock::{self, Steps};
 use super::http::Session;
-use super::netlink::Bell;
+use super::netlink::{Bell, Rules};
 use super::resolve::Resolver;
 use super::together::{self, Landed};
 use super::ubus::Ubus;
@@ -23,6 +23,8 @@ pub struct World {
     pub names: Resolver,
     session: Option<Session>,
     pub(super) bell: Option<Bell>,
+    /// Absent where the kernel does not let us listen, or has no nftables.
+    pub(super) rules: Option<Rules>,
     pub(super) steps: Option<Steps>,
     pub ubus: Ubus,
 }
