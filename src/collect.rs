@@ -2,10 +2,13 @@
 //! known or with the reason why not. The same from a folder that stands for a router
 //! (`--root DIR`, laid out like one; outputs of programs under `DIR/cmd/`). Judges nothing.
 
+pub mod targets;
+
 use crate::model::forward::Proto;
 use crate::model::known::Known;
 use crate::model::ruleset::Ruleset;
 use crate::model::snapshot::{Firewall, Network, Snapshot};
+use crate::model::target::{Try, UNTRIED};
 use crate::parse::uci::{self, Package};
 use crate::parse::{firewall, networks, nft, services, sockets, tables};
 use crate::world::Sys;
@@ -210,7 +213,19 @@ pub fn collect(place: &mut Place) -> Snapshot {
             .package(DROPBEAR)
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
         line: Known::Unknown("the line is not judged yet".into()),
+        targets: kept(place),
     }
+}
+
+/// What a folder tells of targets; on a router that is a step of its own ([`targets::knock`]).
+fn kept(place: &mut Place) -> Known<Vec<Try>> {
+    if place.root.is_none() {
+        return Known::unknown(UNTRIED);
+    }
+    place.file(targets::FILE).and_then(|bytes| match bytes {
+        Some(bytes) => json(&bytes, targets::FILE).and_then(|value| targets::read(&value).into()),
+        None => Known::unknown(UNTRIED),
+    })
 }
 
 /// Half a ruleset proves nothing.

@@ -11,7 +11,7 @@ mod live;
 mod order;
 mod ports;
 mod rule;
-mod target;
+pub mod target;
 mod upnp;
 mod zone;
 

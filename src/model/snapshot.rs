@@ -6,6 +6,7 @@ use super::forward::{Forward, Proto};
 use super::known::Known;
 use super::line;
 use super::ruleset::Ruleset;
+use super::target::Try;
 use std::net::IpAddr;
 
 /// One logical network as netifd, or the firewall's own state, tells it.
@@ -211,4 +212,6 @@ pub struct Snapshot {
     pub flows: Known<Vec<Flow>>,
     pub ssh: Known<Vec<Ssh>>,
     pub line: Known<line::Verdict>,
+    /// Hosts that forwards lead to, as they answered the router.
+    pub targets: Known<Vec<Try>>,
 }
