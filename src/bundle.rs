@@ -2,15 +2,23 @@
 //! Passwords and keys are left out; with `--share` addresses are masked too, each always the same
 //! way, so that what lies in one network still does, and each keeps its class.
 
-use crate::collect::{FILES, MISSING, PROGRAMS, Place};
+use crate::collect::{FILES, MISSING, PROGRAMS, Place, collect, targets};
+use crate::config;
 use crate::model::address::class;
 use crate::model::known::Known;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Looks, masks, and packs. `mask`: a random number for `--share`, or none.
-pub fn bundle(place: &mut Place, mask: Option<u64>) -> Vec<u8> {
+/// Looks, masks, and packs. `mask`: a random number for `--share`, or none. `knock`: the hosts that
+/// forwards lead to are tried.
+pub fn bundle(place: &mut Place, mask: Option<u64>, knock: bool) -> Vec<u8> {
     let at = place.sys.wall_clock();
     let mut tar = Vec::new();
+    // Which of the names are kept is nothing to the hosts.
+    let mut snapshot = knock.then(|| collect(place, &config::none()));
+    if let Some(snapshot) = &mut snapshot {
+        // First: the neighbours are read after they were spoken to.
+        targets::knock(place, snapshot);
+    }
     let mut missing = String::new();
     let mut put = |path: &str, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
@@ -36,6 +44,9 @@ pub fn bundle(place: &mut Place, mask: Option<u64>) -> Vec<u8> {
         if let Known::Known(bytes) = place.program(program) {
             put(&format!("cmd/{}", program.file), &bytes);
         }
+    }
+    if let Some(tries) = snapshot.as_ref().and_then(|snapshot| snapshot.targets.known()) {
+        put(targets::FILE, targets::write(tries).as_bytes());
     }
     put(MISSING, missing.as_bytes());
     tar.resize(tar.len() + 1024, 0);

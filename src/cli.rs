@@ -24,7 +24,8 @@ Commands:
                       with its sections, without their secrets
   report [--root DIR] every port forward: can the Internet get in, should it,
                       and what to do; --format text, json, html, sarif or
-                      prometheus; -v shows notes; DIR stands for a router
+                      prometheus; -v shows notes; DIR stands for a router;
+                      the hosts are tried from here, but with --no-targets
   report --diff       what changed since the one that the daemon kept; what it
                       keeps is --format lines
   collect FILE.tar    pack what a report reads, without passwords and keys;
@@ -69,7 +70,7 @@ pub enum Command {
     ImportDdns { file: String },
     Report(Report),
     Explain { id: Option<String> },
-    Collect { file: String, share: bool },
+    Collect { file: String, share: bool, targets: bool },
     Version,
     Help,
 }
@@ -86,6 +87,8 @@ pub struct Report {
     pub strict: bool,
     /// Only what changed since the one that the daemon kept.
     pub diff: bool,
+    /// The hosts that forwards lead to are tried, where this is the router.
+    pub targets: bool,
 }
 
 /// What `--format` takes; the first is the default.
@@ -107,8 +110,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     let mut json = false;
     let mut again = false;
     let mut dry = false;
-    let mut report =
-        Report { root: None, format: "", fail_on: Severity::High, strict: false, diff: false };
+    let mut report = Report {
+        root: None,
+        format: "",
+        fail_on: Severity::High,
+        strict: false,
+        diff: false,
+        targets: true,
+    };
     let mut for_report = None;
     let mut share = false;
     let mut plain = Vec::new();
@@ -124,6 +133,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Long("again") => again = true,
             Long("dry-run") => dry = true,
             Long("share") => share = true,
+            Long("no-targets") => report.targets = false,
             Long("strict") => {
                 report.strict = true;
                 for_report = Some("--strict");
@@ -168,6 +178,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
         return Err(format!("'{argument}' is one word too many: {word} takes none"));
     }
+    let targets = report.targets;
     let command = match &word[..] {
         "run" => Command::Run,
         "once" => Command::Once { again, dry },
@@ -194,7 +205,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         }
         "collect" => {
             let file = argument.ok_or("say where to: reachd collect FILE.tar")?;
-            Command::Collect { file, share }
+            Command::Collect { file, share, targets }
         }
         "explain" => Command::Explain { id: argument },
         "help" => Command::Help,
@@ -207,6 +218,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     }
     if let Some(option) = for_report.filter(|_| !matches!(command, Command::Report(_))) {
         return Err(format!("{option} goes with report, not with {word}"));
+    }
+    let tries = matches!(command, Command::Report(_) | Command::Collect { .. });
+    if !targets && !tries {
+        return Err(format!("--no-targets goes with report and collect, not with {word}"));
     }
     if share && !matches!(command, Command::Collect { .. }) {
         return Err(format!("--share goes with collect, not with {word}"));

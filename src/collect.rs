@@ -2,6 +2,8 @@
 //! known or with the reason why not. The same from a folder that stands for a router
 //! (`--root DIR`, laid out like one; outputs of programs under `DIR/cmd/`). Judges nothing.
 
+pub mod targets;
+
 use crate::folder::{self, Folder};
 use crate::line;
 use crate::model::config::Config;
@@ -10,6 +12,7 @@ use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
 use crate::model::snapshot::{Firewall, LineOf, Network, Snapshot};
+use crate::model::target::{Try, UNTRIED};
 use crate::model::wan::Link;
 use crate::observe;
 use crate::parse::uci::{self, Package};
@@ -220,6 +223,7 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
             .package(DROPBEAR)
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
         line: lines(place, config),
+        targets: kept(place),
     }
 }
 
@@ -263,6 +267,17 @@ fn lines(place: &mut Place, config: &Config) -> Known<Vec<LineOf>> {
         });
     }
     Known::Known(lines)
+}
+
+/// What a folder tells of targets; on a router that is a step of its own ([`targets::knock`]).
+fn kept(place: &mut Place) -> Known<Vec<Try>> {
+    if place.root.is_none() {
+        return Known::unknown(UNTRIED);
+    }
+    place.file(targets::FILE).and_then(|bytes| match bytes {
+        Some(bytes) => json(&bytes, targets::FILE).and_then(|value| targets::read(&value).into()),
+        None => Known::unknown(UNTRIED),
+    })
 }
 
 /// Half a ruleset proves nothing.

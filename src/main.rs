@@ -5,7 +5,7 @@ use reachd::agent::{Agent, OneLine, Round, kept};
 use reachd::bundle::bundle;
 use reachd::checks;
 use reachd::cli::{self, Command, Typed};
-use reachd::collect::{Place, collect};
+use reachd::collect::{Place, collect, targets};
 use reachd::config::{self, Complaint};
 use reachd::decide::{self, Step};
 use reachd::last::Said;
@@ -71,7 +71,7 @@ fn command(typed: Typed) -> u8 {
             }
         }
         Command::Report(wanted) => report(&wanted, &typed.config, typed.verbose),
-        Command::Collect { file, share } => pack(&file, share),
+        Command::Collect { file, share, targets } => pack(&file, share, targets),
         Command::Explain { id: None } => print(&report_text::explain_all()),
         Command::Explain { id: Some(id) } => match checks::find(&id) {
             Some(check) => print(&report_text::explain(check)),
@@ -196,7 +196,12 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
     };
     let Some(config) = config else { return REPORT_USAGE };
     let mut place = Place { sys: &mut world, root: wanted.root.as_deref() };
-    let snapshot = collect(&mut place, &config);
+    let mut snapshot = collect(&mut place, &config);
+    // The daemon tries nobody, so what it kept is compared with the same.
+    let tries = wanted.targets && !wanted.diff && wanted.format != "lines";
+    if tries && wanted.root.is_none() {
+        targets::knock(&mut place, &mut snapshot);
+    }
     let report = judge(snapshot, &config.assume_public, &config.accepts, started);
     let code = report.code(wanted.fail_on, wanted.strict);
     let millis = world.now().saturating_sub(begin).as_millis() as u64;
@@ -246,13 +251,13 @@ fn differences(world: &mut World, kept: &str, said: &Said, code: u8) -> u8 {
 }
 
 /// `collect`.
-fn pack(file: &str, share: bool) -> u8 {
+fn pack(file: &str, share: bool, targets: bool) -> u8 {
     let mut world = World::new();
     if let Err(why) = sys::signals::install() {
         eprintln!("reachd: could not watch signals: {why}");
     }
     let mask = share.then(|| world.chance());
-    let tar = bundle(&mut Place { sys: &mut world, root: None }, mask);
+    let tar = bundle(&mut Place { sys: &mut world, root: None }, mask, targets);
     match world.replace_file(file, &tar, 0o600) {
         Ok(()) => print(&format!(
             "{file}: {} KB; look through it before you hand it on\n",

@@ -12,6 +12,7 @@ use crate::model::finding::{
 use crate::model::forward::{Forward, Origin, Ports, Source, State, Target};
 use crate::model::known::Known;
 use crate::model::snapshot::{Flow, Snapshot};
+use crate::model::target::UNTRIED;
 use crate::model::utc::utc;
 use std::net::IpAddr;
 
@@ -147,6 +148,7 @@ impl Report {
             ("connections", why(&s.flows)),
             ("UPnP", why(&s.mappings)),
             ("SSH config", why(&s.ssh)),
+            ("targets", why(&s.targets).filter(|why| *why != UNTRIED)),
         ];
         all.into_iter().filter_map(|(part, why)| Some((part, why?))).collect()
     }
@@ -272,7 +274,7 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
     let seen = passive(facts, forward);
     let (reach, why) = match (block, seen) {
         (Some(finding), seen) => match (finding.effect, seen) {
-            (Effect::Down | Effect::Blocked(Where::Line), Some(flow)) => {
+            (Effect::Down | Effect::Blocked(Where::Line | Where::Host), Some(flow)) => {
                 proved(flow, &mut evidence)
             }
             (Effect::Blocked(at), _) => (Reach::Blocked(at), finding.title.to_string()),
@@ -282,6 +284,8 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
         (None, Some(flow)) => proved(flow, &mut evidence),
         (None, None) => likely(facts, index, forward),
     };
+    // That it answers us is no proof that the Internet gets to it.
+    evidence.extend(checks::target::answers(facts, forward));
     let host = match forward.target {
         Target::Host(ip) => facts.host_name(ip).map(str::to_string),
         _ => None,

@@ -225,7 +225,15 @@ fn lease_moved(facts: &Facts, out: &mut Answers) {
 }
 
 fn noarp(facts: &Facts, out: &mut Answers) {
-    for (index, _, ip) in hosts(facts) {
+    for (index, forward, ip) in hosts(facts) {
+        // IPv6 neighbours are in no such table, but the try tells.
+        if let Some(evidence) = super::target::absent(facts, forward) {
+            let text = format!("Nobody has the address {ip}: it was asked for, in vain.");
+            let finding =
+                out.forward(facts, index, text, "Switch the host on, or correct dest_ip.");
+            finding.effect(Effect::Down).evidence.push(evidence);
+            continue;
+        }
         let Some(neighbours) = known(&facts.snapshot.neighbours, out) else { return };
         match neighbours.iter().find(|neighbour| neighbour.ip == ip) {
             // Nobody spoke to it lately: it may be there or not.

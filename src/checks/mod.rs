@@ -12,7 +12,7 @@ mod order;
 pub mod path;
 mod ports;
 mod rule;
-mod target;
+pub mod target;
 mod upnp;
 mod zone;
 

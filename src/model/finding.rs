@@ -87,6 +87,8 @@ pub enum Means {
     Passive,
     /// What the firewall or another program wrote down.
     State,
+    /// We tried it.
+    Probe,
 }
 
 impl Means {
@@ -98,6 +100,7 @@ impl Means {
             Means::Dns => "dns",
             Means::Passive => "passive",
             Means::State => "state",
+            Means::Probe => "probe",
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod ruleset;
 pub mod secret;
 pub mod snapshot;
+pub mod target;
 pub mod utc;
 pub mod wan;
 pub mod words;

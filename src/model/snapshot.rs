@@ -7,6 +7,7 @@ use super::known::Known;
 use super::line;
 use super::name::Family;
 use super::ruleset::Ruleset;
+use super::target::Try;
 use std::net::IpAddr;
 
 /// One logical network as netifd, or the firewall's own state, tells it.
@@ -224,4 +225,6 @@ pub struct Snapshot {
     pub ssh: Known<Vec<Ssh>>,
     /// Each WAN in each family; nobody outside was asked for it.
     pub line: Known<Vec<LineOf>>,
+    /// Hosts that forwards lead to, as they answered the router.
+    pub targets: Known<Vec<Try>>,
 }

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod files;
 pub mod hops;
 pub mod http;
+pub mod knock;
 pub mod log;
 pub mod netlink;
 pub mod process;

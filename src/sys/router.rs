@@ -1,11 +1,12 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
 use super::netlink::{self, Bell, Rules};
-use super::{World, clock, events, exec, hops, signals};
+use super::{World, clock, events, exec, hops, knock, signals};
 use crate::model::known::Known;
 use crate::model::lan::Mac;
 use crate::model::line::Hop;
 use crate::model::name::Family;
+use crate::model::target::{Heard, Knock};
 use crate::model::wan::{Link, Route};
 use crate::world::{Event, Program, Ran, RouteQuery, Sys};
 use serde_json::Value;
@@ -51,6 +52,10 @@ impl Sys for World {
 
     fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
         hops::hops(device, source, most).into()
+    }
+
+    fn knock(&mut self, knocks: &[Knock]) -> Vec<Known<Heard>> {
+        knock::knock(knocks)
     }
 
     fn netifd(&mut self) -> Option<Result<Value, String>> {

@@ -111,7 +111,12 @@ fn source(device: &str) -> Option<IpAddr> {
     fit.min_by_key(|ip| (!class(*ip).global, !class(*ip).kind.fits_a_record()))
 }
 
-fn bound(kind: SockType, to: SocketAddr, device: Option<&str>) -> Result<OwnedFd, NetError> {
+/// A socket that leaves by `device` if given, with no address of its own yet.
+pub(super) fn bound(
+    kind: SockType,
+    to: SocketAddr,
+    device: Option<&str>,
+) -> Result<OwnedFd, NetError> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let fd = socket(family, kind, flags, None).map_err(|errno| unreachable(errno, None))?;

@@ -1,0 +1,126 @@
+"""`reachd report` tries the hosts that forwards lead to: real hosts, real firewalls on them."""
+
+import json
+import os
+import subprocess
+
+from house import Failed, binary, need
+
+WAN = "203.0.113.5"
+FORWARDS = {"web": ("tcp", 8080, "192.168.1.10"), "closed": ("tcp", 8081, "192.168.1.10"),
+            "dead": ("tcp", 8082, "192.168.1.77"), "mute": ("udp", 5000, "192.168.1.10"),
+            "gone": ("udp", 5001, "192.168.1.10")}
+# What the host says whatever its way out and its firewall are in these tests.
+ALWAYS = {("target.refused", "closed"), ("rule.dest.noarp", "dead"), ("target.udp", "gone")}
+
+LISTEN = """
+import socket, time
+tcp = socket.create_server(("0.0.0.0", 8080), backlog=64)
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("0.0.0.0", 5000))
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def build(house):
+    """A router whose config forwards to the host, and the host with a service that answers TCP
+    and is silent by UDP."""
+    need("nft", "python3")
+    house.add(f"{WAN}/24")
+    house.rtr.tmpfs("/etc/config", "mode=755")
+    # Of the machine we are on nothing may be asked.
+    house.rtr.tmpfs("/run", "mode=755")
+    firewall = ("config zone\n option name lan\n list network lan\n option input ACCEPT\n"
+                "config zone\n option name wan\n list network wan\n option input REJECT\n")
+    for section, (proto, port, ip) in FORWARDS.items():
+        firewall += (f"config redirect '{section}'\n option src wan\n option proto {proto}\n"
+                     f" option src_dport {port}\n option dest_ip {ip}\n")
+    network = ("config interface lan\n option device lan0\n option proto static\n"
+               " option ipaddr 192.168.1.1\n option netmask 255.255.255.0\n"
+               "config interface wan\n option device wan0\n option proto dhcp\n")
+
+    def write():
+        for name, text in (("firewall", firewall), ("network", network)):
+            with open(f"/etc/config/{name}", "w") as file:
+                file.write(text)
+    house.rtr(write)
+    server = house.host.start(["python3", "-c", LISTEN], stdout=subprocess.PIPE, text=True)
+    if server.stdout.readline() != "ready\n":
+        raise Failed("the host's service does not start")
+
+
+def report(house, *more):
+    text = house.rtr.run([binary(), "report", "--json", *more], check=False)
+    house.last = text
+    return json.loads(text)
+
+
+def told(report):
+    """(id, section) of what was found about targets."""
+    return {(one["id"], one["subject"].removeprefix("section ")) for one in report["findings"]
+            if one["id"].startswith("target.") or one["id"] == "rule.dest.noarp"}
+
+
+def expect(house, *more):
+    got = told(report(house))
+    want = ALWAYS | set(more)
+    if got != want:
+        raise Failed(f"found {sorted(got - want)}, missed {sorted(want - got)}")
+
+
+def nft(house, *rules):
+    """The host's own firewall."""
+    lines = "\n".join(f"  {rule}" for rule in rules)
+    house.host.run(["nft", "-f", "-"], "flush ruleset\ntable inet own {\n chain input {\n"
+                   f"  type filter hook input priority 0;\n{lines}\n }}\n}}\n")
+
+
+def test_report_targets(house):
+    build(house)
+    expect(house)
+    probes = [one["summary"] for one in json.loads(house.last)["evidence"]
+              if one["kind"] == "probe"]
+    if "from its own network: it answers; as a stranger: it answers" not in probes:
+        raise Failed(f"no word of the host that answers: {probes}")
+    # A host without a way out answers its neighbours and nobody else.
+    house.host.ip("route delete default")
+    expect(house, ("target.return_path", "web"))
+    house.host.ip("route add default via 192.168.1.1")
+    expect(house)
+
+
+def test_report_host_firewall(house):
+    build(house)
+    near = "ip saddr 192.168.1.0/24 accept"
+    nft(house, near, "tcp dport 8080 drop")
+    expect(house, ("target.return_path", "web"))
+    nft(house, near, "tcp dport 8080 reject with tcp reset")
+    expect(house, ("target.host_acl", "web"))
+    nft(house, near, "tcp dport 8080 reject with icmpx admin-prohibited")
+    expect(house, ("target.host_acl", "web"))
+    nft(house, "tcp dport 8080 drop")
+    expect(house, ("target.filtered", "web"))
+    nft(house, "tcp dport 8080 reject with icmpx admin-prohibited")
+    expect(house, ("target.filtered", "web"))
+    nft(house)
+    expect(house)
+
+
+def test_report_no_targets(house):
+    """Nothing is sent to the host when that was not wanted."""
+    build(house)
+    nft(house, "ip saddr 203.0.113.5 counter", "tcp dport 8080 counter")
+    if told(report(house, "--no-targets")):
+        raise Failed("it tells of targets that it was not to try")
+    shown = house.host.run(["nft", "list", "ruleset"])
+    if shown.count("packets 0") != 2:
+        raise Failed(f"it sent something: {shown}")
+    # What was heard goes into a bundle, and a report from there says the same.
+    tar, root = house.path("bundle.tar"), house.path("bundle")
+    house.rtr.run([binary(), "collect", tar])
+    os.mkdir(root)
+    subprocess.run(["tar", "-xf", tar, "-C", root], check=True)
+    got = told(report(house, "--root", root))
+    if got != ALWAYS:
+        raise Failed(f"the bundle tells {sorted(got)}")
