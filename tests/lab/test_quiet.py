@@ -36,7 +36,8 @@ def test_idle_after_https(house):
     sleeps(daemon)
     left = [os.readlink(f"/proc/{daemon.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon.pid}/fd")]
     sockets = [link for link in left if link.startswith("socket")]
-    if len(sockets) > 1:
+    # Of addresses and routes, and of the firewall's rules.
+    if len(sockets) > 2:
         raise Failed(f"it keeps {len(sockets)} sockets open, not only the kernel's: {left}")
 
 
