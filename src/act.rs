@@ -193,7 +193,10 @@ fn ask(
     let mut touched = Vec::new();
     let asked = lookup::ask(sys, &pick.ask, &question, &mut |url| touched.push(url.to_string()));
     for seen in &asked.answers {
-        debug!("lookup {}: {:?}", seen.service, seen.answer);
+        match &seen.answer {
+            Ok(ip) => debug!("lookup {}: {ip}", seen.service),
+            Err(why) => debug!("lookup {}: {why}", seen.service),
+        }
     }
     // Services that were not needed are free again; those that want a longer rest get it.
     for service in &pick.ask {

@@ -158,6 +158,31 @@ fn only_sys_touches_the_world() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// `{:?}` of a derived Debug is the bare name of a variant in the binaries for routers (cross/build,
+/// fmt-debug=shallow): nothing shown or compared may hang on it. (file, what is a text or has no
+/// fields).
+const DEBUG: &[(&str, &str)] = &[
+    ("agent.rs", "{event:?}"),
+    ("cli.rs", "{word:?}"),
+    ("providers/services.rs", "{text:?}"),
+    ("sys/http.rs", "Line({:?})"),
+    ("sys/tls.rs", "{alert:?}"),
+];
+
+#[test]
+fn nothing_hangs_on_derived_debug() {
+    let mut wrong = Vec::new();
+    let tests = |file: &str| file.ends_with("tests.rs") || file.contains("/tests/");
+    for (_, file, lines) in modules().into_iter().filter(|(_, file, _)| !tests(file)) {
+        for (at, line) in lines.iter().filter(|(_, line)| line.contains(":?}")) {
+            if !DEBUG.iter().any(|(known, what)| *known == file && line.contains(what)) {
+                wrong.push(format!("src/{file}:{at}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_test_itself_sees_what_it_should() {
     assert_eq!(named("use crate::{agent::Round, sys};"), ["agent", "sys"]);

@@ -8,7 +8,7 @@ use reachd::journal::Journal;
 use reachd::lookup::http::read_answer;
 use reachd::model::name::Family;
 use reachd::parse::{leases, map_rules, netifd};
-use reachd::wire::{der, description, dns, igd, natpmp, rtnetlink, stun, ubus, xml};
+use reachd::wire::{der, dns, igd, natpmp, rtnetlink, stun, ubus, xml};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
         7 => {
             let gateway = Ipv4Addr::new(192, 168, 77, 1);
             let url = "http://192.168.77.1:5431/rootDesc.xml";
-            let _ = (description::elements(bytes), igd::answer(bytes));
+            let _ = (xml::elements(bytes), igd::answer(bytes));
             if let Some(url) = igd::location(bytes) {
                 let _ = igd::is_at(url, gateway);
             }

@@ -60,10 +60,11 @@ impl Agent {
     pub(super) fn lines_changed(&mut self, round: &Round) -> bool {
         let mut lines = String::new();
         for (wan, verdict) in round.view.wans.iter().zip(&round.verdicts) {
-            let device = wan.device.known().and_then(Option::as_ref).map(|(device, _)| device);
+            let device = wan.device.known().and_then(Option::as_ref).map(|(device, _)| &device[..]);
+            let (asked, device) = (wan.asked.as_deref().unwrap_or("-"), device.unwrap_or("-"));
             let key = line::key(&verdict.line);
             // Writing into a String cannot fail.
-            let _ = write!(lines, "{:?} {} {device:?} {key}", wan.asked, wan.family);
+            let _ = write!(lines, "{asked} {} {device} {key}", wan.family);
             for address in &wan.addresses {
                 let _ = write!(lines, " {}", address.ip);
             }

@@ -3,7 +3,7 @@
 //! sets are changed, and go back with their TTL; an alias, or one of a weighted or other family of
 //! sets, is left alone.
 //!
-//! Its XML is read by `wire::xml` (60 lines; a crate is 30 KB); what is sent is put together here
+//! Its XML is read by `wire::xml` (150 lines, also for UPnP; a crate is 30 KB); what is sent is put together here
 //! from names and addresses, which hold nothing that XML would take for its own.
 
 use super::rest::{Api, Ask, Dialect, Fault, No, Page, Reach, Said, Talk, To};

@@ -2,7 +2,7 @@
 //! (UPnP Device Architecture 1.1, 1.3.2), the description, and SOAP's GetExternalIPAddress
 //! (WANIPConnection:1 2.4.18). No sockets. Every answer is bounded and may be hostile.
 
-use super::description::{self, Element};
+use super::xml::{self, Element};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Where routers are asked (SSDP).
@@ -77,7 +77,7 @@ pub struct Device {
 
 /// Reads the description that was got from `url`.
 pub fn device(body: &[u8], url: &str, gateway: Ipv4Addr) -> Result<Device, String> {
-    let elements = description::elements(body).ok_or("its description is not XML")?;
+    let elements = xml::elements(body).ok_or("its description is not XML")?;
     let text = |name: &str| {
         elements.iter().find(|element| element.name == name).map(|element| &element.text[..])
     };
@@ -133,7 +133,7 @@ pub fn question(service: &str) -> (String, String) {
 
 /// The outside address in the answer; `None`: it says that it has none.
 pub fn answer(body: &[u8]) -> Result<Option<IpAddr>, String> {
-    let elements = description::elements(body).ok_or("its answer is not XML")?;
+    let elements = xml::elements(body).ok_or("its answer is not XML")?;
     let text = |name: &str| elements.iter().find(|element| element.name == name);
     if let Some(found) = text("NewExternalIPAddress") {
         return match found.text.trim() {
@@ -263,7 +263,7 @@ mod tests {
             action,
             "\"urn:schemas-upnp-org:service:WANIPConnection:1#GetExternalIPAddress\""
         );
-        assert!(description::elements(body.as_bytes()).is_some());
+        assert!(xml::elements(body.as_bytes()).is_some());
     }
 
     #[test]

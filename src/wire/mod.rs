@@ -1,7 +1,6 @@
 //! Message formats without sockets: bytes in, values out, and back.
 
 pub mod der;
-pub mod description;
 pub mod dns;
 pub mod igd;
 pub mod natpmp;
