@@ -11,7 +11,7 @@ use crate::model::forward::Proto;
 use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
-use crate::model::snapshot::{Firewall, LineOf, Network, Snapshot};
+use crate::model::snapshot::{Firewall, LineOf, Mapping, Network, Snapshot, Upnpd};
 use crate::model::target::{Try, UNTRIED};
 use crate::model::wan::Link;
 use crate::observe;
@@ -105,6 +105,14 @@ impl Place<'_> {
         }
     }
 
+    /// A table of the kernel's: never without its first line.
+    fn table(&mut self, path: &str, head: &str) -> Known<String> {
+        self.text(path).and_then(|text| match text.trim_start().starts_with(head) {
+            true => Known::Known(text),
+            false => Known::Unknown(format!("/{path} is not the table that the kernel has there")),
+        })
+    }
+
     /// The folder tells that the router had no such file.
     fn was_missing(&mut self, path: &str) -> bool {
         let list = self.file(MISSING);
@@ -191,9 +199,8 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         _ => "var/run/miniupnpd.leases".into(),
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    // No lease file: nobody asked for a mapping.
-    let mappings =
-        place.file(&leases).map(|bytes| tables::mappings(&text(bytes.unwrap_or_default())));
+    let live = ruleset(place);
+    let mappings = mappings(place, &leases, &upnpd, &live);
     Snapshot {
         host: place.text(HOSTNAME).map(|name| name.trim().to_string()),
         at: match place.root {
@@ -207,7 +214,7 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         networks: now,
         loaded,
         warnings: place.program(&FW4).map(|bytes| tables::fw4_warnings(&text(bytes))),
-        live: ruleset(place),
+        live,
         upnpd,
         mappings,
         dhcp: place.package(DHCP).and_then(|package| match package {
@@ -216,7 +223,7 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         }),
         // No lease file: nobody has asked dnsmasq for an address.
         leases: place.file(LEASES).map(|bytes| tables::leases(&text(bytes.unwrap_or_default()))),
-        neighbours: place.text(ARP).map(|text| tables::arp(&text)),
+        neighbours: place.table(ARP, "IP address").map(|text| tables::arp(&text)),
         listeners: listeners(place),
         flows: place.text(CONNTRACK).map(|text| tables::conntrack(&text)),
         ssh: place
@@ -290,6 +297,39 @@ fn ruleset(place: &mut Place) -> Known<Ruleset> {
     })
 }
 
+/// miniupnpd's leases. No file: nobody asked for one, unless something else tells of them.
+fn mappings(
+    place: &mut Place,
+    path: &str,
+    upnpd: &Known<Option<Upnpd>>,
+    live: &Known<Ruleset>,
+) -> Known<Vec<Mapping>> {
+    let bytes = match place.file(path) {
+        Known::Known(Some(bytes)) => bytes,
+        Known::Known(None) => {
+            let rules = live.known().is_some_and(|live| {
+                let chains = live.tables.iter().flat_map(|table| &table.chains);
+                let mut upnp = chains.filter(|chain| chain.name.starts_with("upnp_"));
+                upnp.any(|chain| !chain.rules.is_empty())
+            });
+            let lost = place.root.is_some()
+                && !place.was_missing(path)
+                && upnpd.known().is_some_and(|upnpd| upnpd.as_ref().is_some_and(|one| one.enabled));
+            if rules || lost {
+                return Known::Unknown(format!("there is no /{path}, but miniupnpd is in use"));
+            }
+            return Known::Known(Vec::new());
+        }
+        Known::Unknown(why) => return Known::Unknown(why),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let all = tables::mappings(&text);
+    if all.is_empty() && !text.trim().is_empty() {
+        return Known::Unknown(format!("/{path} holds no leases that we can read"));
+    }
+    Known::Known(all)
+}
+
 /// What the firewall wrote down when it was loaded.
 fn loaded(place: &mut Place) -> Known<Option<Vec<Network>>> {
     match place.file(STATE) {
@@ -314,7 +354,7 @@ fn listeners(place: &mut Place) -> Known<Vec<crate::model::snapshot::Listener>> 
         ("proc/net/tcp6", Proto::Tcp),
         ("proc/net/udp6", Proto::Udp),
     ] {
-        match place.text(path) {
+        match place.table(path, "sl ") {
             Known::Known(text) => all.extend(sockets::listeners(&text, proto)),
             // A kernel without IPv6 has the first two only.
             Known::Unknown(_) if path.ends_with('6') => {}

@@ -358,6 +358,17 @@ fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
     if let Some(why) = line {
         return (Reach::Unknown, why);
     }
+    // It was tried, and what was heard is lost.
+    if let Some(why) = why(&facts.snapshot.targets).filter(|why| *why != UNTRIED) {
+        return (Reach::Unknown, format!("how its host answered could not be told: {why}"));
+    }
+    if let (Target::Host(_), Known::Unknown(why)) = (&forward.target, &facts.snapshot.neighbours)
+        && forward.v4
+        && !facts.to_router(forward)
+        && checks::target::answers(facts, forward).is_none()
+    {
+        return (Reach::Unknown, format!("whether its host is there could not be told: {why}"));
+    }
     (Reach::Likely, "the live firewall lets it through; nobody tried from outside".into())
 }
 
