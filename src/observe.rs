@@ -3,14 +3,13 @@
 //! nothing about what to publish.
 
 mod access;
-
+mod clock;
 mod lan;
 
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::line::Access;
 use crate::model::name::Family;
-use crate::model::utc::RELEASED;
 use crate::model::wan::{Because, Link, Wan, WanView};
 use crate::parse::netifd::{self, Interface};
 use crate::world::Sys;
@@ -19,9 +18,7 @@ use crate::world::Sys;
 pub fn observe(sys: &mut dyn Sys, config: &Config) -> WanView {
     let links = sys.links();
     let mut netifd = Netifd { answer: None };
-    let mut view = WanView::default();
-    let clock = sys.wall_clock();
-    view.clock_unset = (clock < RELEASED).then_some(clock);
+    let mut view = WanView { clock: clock::look(sys), ..WanView::default() };
     needed(sys, &links, &mut netifd, config, &mut view);
     lan::look(sys, &mut netifd, &links, config, &mut view);
     view
@@ -232,7 +229,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::model::lan::{Lan, Mac};
-    use crate::model::wan::{Address, Route};
+    use crate::model::wan::{Address, Clock, Route};
     use crate::parse::leases;
     use crate::world::{
         DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, RouteQuery, Via,
@@ -251,6 +248,11 @@ mod tests {
         answers_by: Option<u32>,
         neighbours: Result<Vec<(u32, Mac, Ipv6Addr)>, String>,
         leases: &'static str,
+        clock: u64,
+        up: Duration,
+        unsynchronised: bool,
+        /// When the one file of /etc/config was.
+        written: u64,
     }
 
     impl Router {
@@ -277,6 +279,10 @@ mod tests {
                 answers_by: None,
                 neighbours: Ok(Vec::new()),
                 leases: "",
+                clock: 0,
+                up: Duration::ZERO,
+                unsynchronised: true,
+                written: 0,
             }
         }
 
@@ -311,7 +317,7 @@ mod tests {
             panic!("a look writes nothing")
         }
         fn wall_clock(&self) -> u64 {
-            0
+            self.clock
         }
         fn chance(&mut self) -> u64 {
             0
@@ -358,7 +364,13 @@ mod tests {
             false
         }
         fn now(&self) -> Duration {
-            Duration::ZERO
+            self.up
+        }
+        fn unsynchronised(&self) -> bool {
+            self.unsynchronised
+        }
+        fn written(&self, folder: &str) -> Vec<u64> {
+            if folder == "/etc/config" { vec![self.written] } else { Vec::new() }
         }
         fn boot_id(&self) -> String {
             String::new()
@@ -585,6 +597,30 @@ mod tests {
     #[test]
     fn a_clock_before_this_version_is_wrong() {
         let mut router = Router::new(&[]);
-        assert_eq!(observe(&mut router, &config(None)).clock_unset, Some(0));
+        assert_eq!(observe(&mut router, &config(None)).clock, Clock::Unset(0));
+    }
+
+    #[test]
+    fn a_clock_that_stands_where_a_file_was_written_is_stale_for_a_while() {
+        const OLD: u64 = 1_795_000_000;
+        // Seconds since the boot, what the kernel says of its clock, when a file was written (in
+        // seconds after the boot by this clock), and what follows.
+        for (up, unsynchronised, written, stale) in [
+            (40, true, 12, true),
+            (299, true, 12, true),
+            (300, true, 12, false),
+            (40, false, 12, false),
+            (40, true, 0, false),
+            (40, true, 70, false),
+            (40, true, -86_400, false),
+        ] {
+            let mut router = Router::new(&[]);
+            router.clock = OLD;
+            router.up = Duration::from_secs(up);
+            router.unsynchronised = unsynchronised;
+            router.written = OLD.saturating_sub(up).saturating_add_signed(written);
+            let want = if stale { Clock::Stale(OLD) } else { Clock::Right };
+            assert_eq!(observe(&mut router, &config(None)).clock, want, "{up} {written}");
+        }
     }
 }

@@ -328,6 +328,17 @@ pub trait Sys: Net {
     /// Time since boot (CLOCK_BOOTTIME): never jumps, survives our own restarts.
     fn now(&self) -> Duration;
 
+    /// The kernel says that nobody keeps its wall clock right.
+    fn unsynchronised(&self) -> bool {
+        false
+    }
+
+    /// When the files of a folder were last written, seconds since 1970; empty if it is none.
+    fn written(&self, folder: &str) -> Vec<u64> {
+        let _ = folder;
+        Vec::new()
+    }
+
     /// Tells one boot from another (`/proc/sys/kernel/random/boot_id`); empty if unknown.
     fn boot_id(&self) -> String;
 }

@@ -92,9 +92,19 @@ pub struct WanView {
     pub lans: Vec<Lan>,
     /// What DHCP servers noted, if a name needs it.
     pub leases: Vec<Lease>,
-    /// The wall clock, seconds since 1970, if it shows a time that cannot be: before this program
-    /// was made.
-    pub clock_unset: Option<u64>,
+    pub clock: Clock,
+}
+
+/// What speaks against the wall clock; in seconds since 1970, what it shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// Nothing.
+    #[default]
+    Right,
+    /// A time that cannot be: before this program was made.
+    Unset(u64),
+    /// A possible time, but where files stood when the power went: see `observe::clock`.
+    Stale(u64),
 }
 
 impl WanView {

@@ -1,7 +1,7 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
 use super::netlink::{self, Bell, Rules};
-use super::{World, clock, events, exec, hops, knock, signals};
+use super::{World, adjtimex, clock, events, exec, files, hops, knock, signals};
 use crate::model::known::Known;
 use crate::model::lan::Mac;
 use crate::model::line::Hop;
@@ -107,6 +107,14 @@ impl Sys for World {
 
     fn now(&self) -> Duration {
         clock::since_boot()
+    }
+
+    fn unsynchronised(&self) -> bool {
+        adjtimex::unsynchronised()
+    }
+
+    fn written(&self, folder: &str) -> Vec<u64> {
+        files::written(folder)
     }
 
     fn boot_id(&self) -> String {
