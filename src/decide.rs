@@ -428,6 +428,7 @@ pub fn because(because: &Because) -> String {
         Because::Config => "the config names it".into(),
         Because::Netifd(network) => format!("default route of network '{network}'"),
         Because::KernelRoute => "the kernel sends Internet traffic this way".into(),
+        Because::KernelSource => "the kernel sends packets from its address this way".into(),
     }
 }
 

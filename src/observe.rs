@@ -5,6 +5,9 @@
 mod access;
 mod clock;
 mod lan;
+mod ways;
+
+pub use ways::above;
 
 use crate::model::config::Config;
 use crate::model::known::Known;
@@ -24,8 +27,9 @@ pub fn observe(sys: &mut dyn Sys, config: &Config) -> WanView {
     view
 }
 
-/// Looks at every WAN there is: those of the config's names, the one that would be found, and
-/// all other networks of netifd's with a default route.
+/// Looks at every WAN there is: those of the config's names, the one that would be found, all
+/// other networks of netifd's with a default route, and links that packets from their own address
+/// leave by.
 pub fn observe_all(sys: &mut dyn Sys, config: &Config) -> WanView {
     let links = sys.links();
     let mut netifd = Netifd { answer: None };
@@ -39,18 +43,22 @@ pub fn observe_all(sys: &mut dyn Sys, config: &Config) -> WanView {
             view.wans.push(wan);
         }
     }
-    let Some(Ok(interfaces)) = netifd.ask(sys) else { return view };
-    let further: Vec<(String, Family)> = interfaces
-        .iter()
-        .filter(|network| network.up && network.device.is_some())
-        .flat_map(|network| Family::BOTH.map(|family| (network, family)))
-        .filter(|(network, family)| network.leads_out(*family))
-        .map(|(network, family)| (network.name.clone(), family))
-        .collect();
-    for (network, family) in further {
-        let mut wan = any(sys, &mut netifd, &links, Some(&network), family);
-        if let Known::Known(Some((_, because))) = &mut wan.device {
-            *because = Because::Netifd(network);
+    let mut further: Vec<(String, Family, Because)> = Vec::new();
+    for family in Family::BOTH {
+        if let Some(Ok(networks)) = netifd.ask(sys) {
+            for network in networks.iter().filter(|one| one.up && one.leads_out(family)) {
+                further.push((network.name.clone(), family, Because::Netifd(network.name.clone())));
+            }
+        }
+        for link in ways::by_source(sys, links.as_deref().unwrap_or_default(), family) {
+            further.push((link.name.clone(), family, Because::KernelSource));
+        }
+    }
+    for (asked, family, known) in further {
+        let mut wan = any(sys, &mut netifd, &links, Some(&asked), family);
+        match &mut wan.device {
+            Known::Known(Some((_, because))) => *because = known,
+            _ => continue,
         }
         if !is_there(&view, &wan) {
             view.wans.push(wan);
@@ -135,7 +143,8 @@ fn look(
         wan.access = access::by_netifd(&wan, interfaces);
     }
     if let Some(link) = link {
-        access::by_kernel(sys, &mut wan, links, link);
+        access::by_kernel(sys, &mut wan, link);
+        ways::look(sys, &mut wan, links, link);
     }
     wan
 }
@@ -184,7 +193,7 @@ fn found(
     // netifd knows nothing, or no way out: a route set by hand or by a VPN is the kernel's.
     match sys.route_device(family) {
         Err(why) => Known::unknown(why),
-        Ok(None) => Known::Known(None),
+        Ok(None) => found_by_source(sys, links, family),
         Ok(Some(index)) => match links.iter().find(|link| link.index == index) {
             Some(link) if link.loopback => Known::Known(None),
             Some(link) => match silent {
@@ -194,6 +203,28 @@ fn found(
             },
             None => Known::unknown("the default route is by a link that has just changed"),
         },
+    }
+}
+
+/// Where there is no way out for just any packet: the one link that packets from its own address
+/// leave by. A VPN runs over one of the others.
+fn found_by_source(
+    sys: &mut dyn Sys,
+    links: &[Link],
+    family: Family,
+) -> Known<Option<(String, Because)>> {
+    let mut found = ways::by_source(sys, links, family);
+    if found.len() > 1 {
+        found.retain(|link| !access::is_vpn(sys, &link.name));
+    }
+    match &found[..] {
+        [] => Known::Known(None),
+        [one] => Known::Known(Some((one.name.clone(), Because::KernelSource))),
+        [one, other, ..] => Known::Unknown(format!(
+            "{} and {} each lead to the Internet, but only from their own addresses, and nothing \
+             tells which is meant: name one with option wan",
+            one.name, other.name
+        )),
     }
 }
 

@@ -266,6 +266,12 @@ pub trait Sys: Net {
         Err("no routes here".into())
     }
 
+    /// Marks by which the kernel's rules send packets other ways.
+    fn marks(&mut self, family: Family) -> Vec<u32> {
+        let _ = family;
+        Vec::new()
+    }
+
     /// The routers on the way from `source`, a usable address of `device`, towards the Internet:
     /// one entry for each TTL up to `most`, ending early where the way ends. All are asked at
     /// once and waited for about a second; TERM ends it.

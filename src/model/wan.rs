@@ -67,6 +67,8 @@ pub enum Because {
     Netifd(String),
     /// The kernel would send packets to the Internet this way.
     KernelRoute,
+    /// It would send those this way that are from the link's own address, and others nowhere.
+    KernelSource,
 }
 
 /// The WAN of one family for one name, as far as it could be told.

@@ -50,6 +50,10 @@ impl Sys for World {
         netlink::route(query)
     }
 
+    fn marks(&mut self, family: Family) -> Vec<u32> {
+        netlink::marks(family)
+    }
+
     fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
         hops::hops(device, source, most).into()
     }
