@@ -1,5 +1,7 @@
 //! Picks the command, makes the real outside world, turns the result into an exit code.
 
+#![forbid(unsafe_code)]
+
 use reachd::act;
 use reachd::agent::{Agent, OneLine, Round, kept};
 use reachd::bundle::bundle;
@@ -12,6 +14,7 @@ use reachd::last::Said;
 use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::model::utc::{RELEASED, utc};
+use reachd::model::wan::Clock;
 use reachd::providers;
 use reachd::render::{answers, json, line, report_html, report_json, report_text, text};
 use reachd::report::judge;
@@ -273,10 +276,8 @@ fn pack(file: &str, share: bool, targets: bool) -> u8 {
 /// `clock`: what it shows, and a word to the daemons of this config.
 fn clock(config: &str) -> u8 {
     let now = World::new().wall_clock();
-    match now < RELEASED {
-        true => print(&format!("{}\n", decide::unset(now))),
-        false => print(&format!("the clock shows {}\n", utc(now))),
-    };
+    let unset = decide::doubt(Clock::Unset(now)).filter(|_| now < RELEASED);
+    print(&format!("{}\n", unset.unwrap_or_else(|| format!("the clock shows {}", utc(now)))));
     let mut told = false;
     for (pid, words) in sys::process::others() {
         let Ok(Typed { command: Command::Run, config: theirs, .. }) = cli::parse(words) else {
