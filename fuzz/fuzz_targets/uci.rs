@@ -20,6 +20,11 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(error.byte <= bytes.len());
         }
     }
+    // Read as inadyn's, they give none that is refused.
+    if let Ok(made) = config::import_inadyn::import(bytes) {
+        let (made, _) = config::read("imported", made.as_bytes(), 0o600, &mut |_| Err("none".into()));
+        assert!(made.is_some());
+    }
     let mut files = |_: &str| Ok(SecretFile { bytes: bytes.to_vec(), mode: 0o644 });
     let (config, complaints) = config::read("reachd", bytes, 0o644, &mut files);
     let refused = complaints.iter().any(|one| one.severity == config::Severity::Error);
