@@ -264,6 +264,33 @@ def test_rpcd_answers(reachd):
     return router
 
 
+def alone():
+    """Words before a command, for a network of its own."""
+    for words in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        if subprocess.run(words + ["true"], check=False, capture_output=True).returncode == 0:
+            return words
+    return None
+
+
+def test_rpcd_tells_line_and_report(reachd):
+    router = plugin(reachd)
+    report = router.rpcd("report")
+    check(report["schema_version"] and report["forwards"] == [], report)
+    router.write("etc/config/firewall", "config zone\n\toption name 'wan'\n\tlist network 'wan'\n"
+                 "config redirect 'cam'\n\toption name 'camera'\n\toption src 'wan'\n"
+                 "\toption src_dport '5300'\n\toption proto 'udp'\n\toption dest 'lan'\n"
+                 "\toption dest_ip '192.168.1.50'\n")
+    forward, = router.rpcd("report")["forwards"]
+    check((forward["name"], forward["ext"]) == ("camera", [[5300, 5300]]), forward)
+    check("verdict" in forward["reach"] and "verdict" in forward["expose"], forward)
+    # It asks the outside, so it gets a network that has none.
+    inside = alone()
+    check(inside, "no network of its own: run this as root")
+    wans = router.rpcd("line", inside=inside)["line"]["wans"]
+    check({wan["nat"]["kind"] for wan in wans} == {"down"}, wans)
+    return router
+
+
 def test_rpcd_rings(reachd):
     router = plugin(reachd)
     check(router.rpcd("check") == {"told": True}, "check")
