@@ -191,9 +191,21 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         _ => "var/run/miniupnpd.leases".into(),
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let live = ruleset(place);
+    // Who may not list the rules may stand in a jail, where a file that cannot be seen may be
+    // there all the same.
+    let blind = place.root.is_none() && live.known().is_none();
+    let unseen = |path: &str| ["/", path, " cannot be seen from here, if it is there"].concat();
+    let loaded = match loaded {
+        Known::Known(None) if blind => Known::Unknown(unseen(STATE)),
+        loaded => loaded,
+    };
     // No lease file: nobody asked for a mapping.
-    let mappings =
-        place.file(&leases).map(|bytes| tables::mappings(&text(bytes.unwrap_or_default())));
+    let used = matches!(upnpd, Known::Known(Some(_)));
+    let mappings = place.file(&leases).and_then(|bytes| match bytes {
+        None if blind && used => Known::Unknown(unseen(&leases)),
+        bytes => Known::Known(tables::mappings(&text(bytes.unwrap_or_default()))),
+    });
     Snapshot {
         host: place.text(HOSTNAME).map(|name| name.trim().to_string()),
         at: match place.root {
@@ -207,7 +219,7 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         networks: now,
         loaded,
         warnings: place.program(&FW4).map(|bytes| tables::fw4_warnings(&text(bytes))),
-        live: ruleset(place),
+        live,
         upnpd,
         mappings,
         dhcp: place.package(DHCP).and_then(|package| match package {
