@@ -35,6 +35,7 @@ Commands:
                       --json: for a form
   import-ddns [FILE]  print a config made from that of ddns-scripts (default
                       /etc/config/ddns); it holds the secrets of that one
+  import-inadyn [FILE]  the same from that of inadyn (/etc/inadyn.conf)
 
 Options:
   -c, --config FILE   the config (default /etc/config/reachd)
@@ -56,21 +57,47 @@ on; 4 with --strict: not all could be told; 64 usage, 70 a fault of ours.
 pub const DEFAULT_CONFIG: &str = "/etc/config/reachd";
 /// Of ddns-scripts.
 const DDNS_CONFIG: &str = "/etc/config/ddns";
+const INADYN_CONFIG: &str = "/etc/inadyn.conf";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Run,
-    Once { again: bool, dry: bool },
-    Why { name: Option<String>, json: bool },
-    Line { json: bool },
-    Status { json: bool },
+    Once {
+        again: bool,
+        dry: bool,
+    },
+    Why {
+        name: Option<String>,
+        json: bool,
+    },
+    Line {
+        json: bool,
+    },
+    Status {
+        json: bool,
+    },
     Clock,
-    CheckConfig { json: bool },
-    Providers { id: Option<String>, json: bool },
-    ImportDdns { file: String },
+    CheckConfig {
+        json: bool,
+    },
+    Providers {
+        id: Option<String>,
+        json: bool,
+    },
+    /// Of ddns-scripts, or of inadyn.
+    Import {
+        file: String,
+        inadyn: bool,
+    },
     Report(Report),
-    Explain { id: Option<String> },
-    Collect { file: String, share: bool, targets: bool },
+    Explain {
+        id: Option<String>,
+    },
+    Collect {
+        file: String,
+        share: bool,
+        targets: bool,
+    },
     Version,
     Help,
 }
@@ -173,7 +200,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     }
     let takes_argument = matches!(
         &word[..],
-        "why" | "check-config" | "providers" | "import-ddns" | "explain" | "collect" | "help"
+        "why"
+            | "check-config"
+            | "providers"
+            | "import-ddns"
+            | "import-inadyn"
+            | "explain"
+            | "collect"
+            | "help"
     );
     if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
         return Err(format!("'{argument}' is one word too many: {word} takes none"));
@@ -191,8 +225,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Command::CheckConfig { json }
         }
         "providers" => Command::Providers { id: argument, json },
-        "import-ddns" => {
-            Command::ImportDdns { file: argument.unwrap_or_else(|| DDNS_CONFIG.into()) }
+        "import-ddns" | "import-inadyn" => {
+            let inadyn = word == "import-inadyn";
+            let usual = if inadyn { INADYN_CONFIG } else { DDNS_CONFIG };
+            Command::Import { file: argument.unwrap_or_else(|| usual.into()), inadyn }
         }
         "report" => {
             if report.diff && (json || !report.format.is_empty()) {
@@ -308,6 +344,7 @@ mod tests {
             "check-config",
             "providers",
             "import-ddns",
+            "import-inadyn",
             "report",
             "explain",
             "collect",

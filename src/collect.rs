@@ -200,6 +200,13 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let live = ruleset(place);
+    // Who may not list the rules may stand in a jail, where a file that cannot be seen may be
+    // there all the same.
+    let blind = place.root.is_none() && live.known().is_none();
+    let loaded = match loaded {
+        Known::Known(None) if blind => Known::Unknown(unseen(STATE)),
+        loaded => loaded,
+    };
     let mappings = mappings(place, &leases, &upnpd, &live);
     Snapshot {
         host: place.text(HOSTNAME).map(|name| name.trim().to_string()),
@@ -297,6 +304,10 @@ fn ruleset(place: &mut Place) -> Known<Ruleset> {
     })
 }
 
+fn unseen(path: &str) -> String {
+    ["/", path, " cannot be seen from here, if it is there"].concat()
+}
+
 /// miniupnpd's leases. No file: nobody asked for one, unless something else tells of them.
 fn mappings(
     place: &mut Place,
@@ -312,6 +323,12 @@ fn mappings(
                 let mut upnp = chains.filter(|chain| chain.name.starts_with("upnp_"));
                 upnp.any(|chain| !chain.rules.is_empty())
             });
+            if place.root.is_none()
+                && live.known().is_none()
+                && matches!(upnpd, Known::Known(Some(_)))
+            {
+                return Known::Unknown(unseen(path));
+            }
             let lost = place.root.is_some()
                 && !place.was_missing(path)
                 && upnpd.known().is_some_and(|upnpd| upnpd.as_ref().is_some_and(|one| one.enabled));

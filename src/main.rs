@@ -59,7 +59,7 @@ fn command(typed: Typed) -> u8 {
                 USAGE
             }
         },
-        Command::ImportDdns { file } => import(&file),
+        Command::Import { file, inadyn } => import(&file, inadyn),
         Command::CheckConfig { json: true } => inspect(&typed.config),
         Command::CheckConfig { json: false } => {
             let mut world = World::new();
@@ -150,8 +150,8 @@ fn rehearse(agent: &mut Agent, world: &mut World) -> u8 {
     if all_blind(&round) { BLIND } else { FINE }
 }
 
-/// `import-ddns`.
-fn import(path: &str) -> u8 {
+/// `import-ddns`, `import-inadyn`.
+fn import(path: &str, inadyn: bool) -> u8 {
     let bytes = match World::new().read_file(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
@@ -163,7 +163,12 @@ fn import(path: &str) -> u8 {
             return USAGE;
         }
     };
-    match config::import_ddns::import(&bytes) {
+    let text = if inadyn {
+        config::import_inadyn::import(&bytes)
+    } else {
+        config::import_ddns::import(&bytes).map_err(|why| why.to_string())
+    };
+    match text {
         Ok(text) => print(&text),
         Err(why) => {
             eprintln!("reachd: {path}: {why}");
