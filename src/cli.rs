@@ -25,7 +25,8 @@ Commands:
   report [--root DIR] every port forward: can the Internet get in, should it,
                       and what to do; --format text, json, html, sarif or
                       prometheus; -v shows notes; DIR stands for a router;
-                      the hosts are tried from here, but with --no-targets
+                      the hosts are tried from here, but with --no-targets;
+                      DNS servers are asked for your names, but with --no-names
   report --diff       what changed since the one that the daemon kept; what it
                       keeps is --format lines
   collect FILE.tar    pack what a report reads, without passwords and keys;
@@ -97,6 +98,7 @@ pub enum Command {
         file: String,
         share: bool,
         targets: bool,
+        names: bool,
     },
     Version,
     Help,
@@ -116,6 +118,8 @@ pub struct Report {
     pub diff: bool,
     /// The hosts that forwards lead to are tried, where this is the router.
     pub targets: bool,
+    /// DNS servers are asked for the names, where this is the router.
+    pub names: bool,
 }
 
 /// What `--format` takes; the first is the default.
@@ -144,6 +148,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         strict: false,
         diff: false,
         targets: true,
+        names: true,
     };
     let mut for_report = None;
     let mut share = false;
@@ -161,6 +166,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Long("dry-run") => dry = true,
             Long("share") => share = true,
             Long("no-targets") => report.targets = false,
+            Long("no-names") => report.names = false,
             Long("strict") => {
                 report.strict = true;
                 for_report = Some("--strict");
@@ -212,7 +218,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
         return Err(format!("'{argument}' is one word too many: {word} takes none"));
     }
-    let targets = report.targets;
+    let (targets, names) = (report.targets, report.names);
     let command = match &word[..] {
         "run" => Command::Run,
         "once" => Command::Once { again, dry },
@@ -241,7 +247,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         }
         "collect" => {
             let file = argument.ok_or("say where to: reachd collect FILE.tar")?;
-            Command::Collect { file, share, targets }
+            Command::Collect { file, share, targets, names }
         }
         "explain" => Command::Explain { id: argument },
         "help" => Command::Help,
@@ -256,8 +262,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         return Err(format!("{option} goes with report, not with {word}"));
     }
     let tries = matches!(command, Command::Report(_) | Command::Collect { .. });
-    if !targets && !tries {
-        return Err(format!("--no-targets goes with report and collect, not with {word}"));
+    for (left, option) in [(targets, "--no-targets"), (names, "--no-names")] {
+        if !left && !tries {
+            return Err(format!("{option} goes with report and collect, not with {word}"));
+        }
     }
     if share && !matches!(command, Command::Collect { .. }) {
         return Err(format!("--share goes with collect, not with {word}"));
@@ -317,6 +325,8 @@ mod tests {
             ("collect", "FILE.tar"),
             ("once --share", "--share goes with collect"),
             ("once --root x", "--root goes with report"),
+            ("once --no-names", "--no-names goes with report and collect"),
+            ("why --no-targets", "--no-targets goes with report and collect"),
             ("once --diff", "--diff goes with report"),
             ("report --diff --json", "is text alone"),
             ("report --format pdf", "text, json, html"),

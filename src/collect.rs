@@ -2,10 +2,12 @@
 //! known or with the reason why not. The same from a folder that stands for a router
 //! (`--root DIR`, laid out like one; outputs of programs under `DIR/cmd/`). Judges nothing.
 
+pub mod names;
 pub mod targets;
 
 use crate::folder::{self, Folder};
 use crate::line;
+use crate::model::answer::{Asked, UNASKED};
 use crate::model::config::Config;
 use crate::model::forward::Proto;
 use crate::model::known::Known;
@@ -238,6 +240,7 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
         line: lines(place, config),
         targets: kept(place),
+        names: told(place, config),
     }
 }
 
@@ -292,6 +295,20 @@ fn kept(place: &mut Place) -> Known<Vec<Try>> {
         Some(bytes) => json(&bytes, targets::FILE).and_then(|value| targets::read(&value).into()),
         None => Known::unknown(UNTRIED),
     })
+}
+
+/// What a folder tells of names; on a router that is a step of its own ([`names::ask`]).
+fn told(place: &mut Place, config: &Config) -> Known<Vec<Asked>> {
+    let file = place.root.map(|_| place.file(names::FILE));
+    match file.unwrap_or(Known::Known(None)) {
+        Known::Known(Some(bytes)) => {
+            json(&bytes, names::FILE).and_then(|value| names::from_file(&value).into())
+        }
+        // There is nothing to ask.
+        Known::Known(None) if names::wanted(config).is_empty() => Known::Known(Vec::new()),
+        Known::Known(None) => Known::unknown(UNASKED),
+        Known::Unknown(why) => Known::Unknown(why),
+    }
 }
 
 /// Half a ruleset proves nothing.

@@ -469,6 +469,7 @@ mod tests {
                 ca_file: None,
                 allow_http: false,
                 gateway_map: false,
+                resolvers: Vec::new(),
             },
             accounts: vec![Account {
                 id: "mine".into(),

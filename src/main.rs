@@ -4,10 +4,10 @@
 
 use reachd::act;
 use reachd::agent::{Agent, OneLine, Round, kept};
-use reachd::bundle::bundle;
+use reachd::bundle;
 use reachd::checks;
 use reachd::cli::{self, Command, Typed};
-use reachd::collect::{Place, collect, targets};
+use reachd::collect::{Place, collect, names, targets};
 use reachd::config::{self, Complaint};
 use reachd::decide::{self, Step};
 use reachd::last::Said;
@@ -74,7 +74,10 @@ fn command(typed: Typed) -> u8 {
             }
         }
         Command::Report(wanted) => report(&wanted, &typed.config, typed.verbose),
-        Command::Collect { file, share, targets } => pack(&file, share, targets),
+        Command::Collect { file, share, targets, names } => {
+            let Some(config) = optional(&mut World::new(), &typed.config) else { return USAGE };
+            pack(&file, share, bundle::Asks { targets, names, config: &config })
+        }
         Command::Explain { id: None } => print(&report_text::explain_all()),
         Command::Explain { id: Some(id) } => match checks::find(&id) {
             Some(check) => print(&report_text::explain(check)),
@@ -193,22 +196,16 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
         Some(root) if config == cli::DEFAULT_CONFIG => [root, config].concat(),
         _ => config.to_string(),
     };
-    let absent = config.ends_with(cli::DEFAULT_CONFIG) && world.file_mode(&config).is_none();
-    let config = match absent {
-        true => Some(config::none()),
-        false => read(&mut world, &config).and_then(|(_, config, complaints)| {
-            let errors = complaints.iter().filter(|c| c.severity == config::Severity::Error);
-            errors.for_each(|complaint| eprintln!("{complaint}"));
-            config
-        }),
-    };
-    let Some(config) = config else { return REPORT_USAGE };
+    let Some(config) = optional(&mut world, &config) else { return REPORT_USAGE };
     let mut place = Place { sys: &mut world, root: wanted.root.as_deref() };
     let mut snapshot = collect(&mut place, &config);
     // The daemon tries nobody, so what it kept is compared with the same.
-    let tries = wanted.targets && !wanted.diff && wanted.format != "lines";
-    if tries && wanted.root.is_none() {
+    let asks = !wanted.diff && wanted.format != "lines" && wanted.root.is_none();
+    if asks && wanted.targets {
         targets::knock(&mut place, &mut snapshot);
+    }
+    if asks && wanted.names {
+        names::ask(&mut place, &mut snapshot, &config);
     }
     let report = judge(snapshot, &config.assume_public, &config.accepts, started);
     let code = report.code(wanted.fail_on, wanted.strict);
@@ -227,6 +224,18 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
         _ => report_text::text(&report, started, all, world.colour()),
     });
     code
+}
+
+/// A config that may be absent where none was named; `None`: it is wrong, which was told.
+fn optional(world: &mut World, config: &str) -> Option<Config> {
+    if config.ends_with(cli::DEFAULT_CONFIG) && world.file_mode(config).is_none() {
+        return Some(config::none());
+    }
+    read(world, config).and_then(|(_, config, complaints)| {
+        let errors = complaints.iter().filter(|c| c.severity == config::Severity::Error);
+        errors.for_each(|complaint| eprintln!("{complaint}"));
+        config
+    })
 }
 
 /// `report --diff`.
@@ -259,13 +268,13 @@ fn differences(world: &mut World, kept: &str, said: &Said, code: u8) -> u8 {
 }
 
 /// `collect`.
-fn pack(file: &str, share: bool, targets: bool) -> u8 {
+fn pack(file: &str, share: bool, asks: bundle::Asks) -> u8 {
     let mut world = World::new();
     if let Err(why) = sys::signals::install() {
         eprintln!("reachd: could not watch signals: {why}");
     }
     let mask = share.then(|| world.chance());
-    let tar = bundle(&mut Place { sys: &mut world, root: None }, mask, targets);
+    let tar = bundle::bundle(&mut Place { sys: &mut world, root: None }, mask, &asks);
     match world.replace_file(file, &tar, 0o600) {
         Ok(()) => print(&format!(
             "{file}: {} KB; look through it before you hand it on\n",
