@@ -181,6 +181,10 @@ impl Agent {
     /// One look, and with `acting` all that follows from it.
     pub fn round(&mut self, sys: &mut dyn Sys, acting: bool) -> Round {
         let view = observe(sys, &self.config);
+        for wan in view.wans.iter().filter(|wan| wan.family == Family::Ipv4) {
+            let key = (wan.asked.clone().unwrap_or_default(), wan.family);
+            self.journal.saw(key, crate::decide::source(wan), sys.now());
+        }
         let mut decisions = decide(&view, &self.journal, &self.config, sys.now());
         let mut happened = Vec::new();
         let mut tell_again = None;

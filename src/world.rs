@@ -8,7 +8,7 @@ use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::target::{Heard, Knock};
 use crate::model::utc::read_date;
-use crate::model::wan::{Link, Route};
+use crate::model::wan::{Link, Passage, Route};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -263,6 +263,19 @@ pub trait Sys: Net {
     /// The way by which the kernel would send a packet like that; `None`: none.
     fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
         let _ = query;
+        Err("no routes here".into())
+    }
+
+    /// What the kernel would do with an IPv4 packet that comes in by link `by`. `None`: some
+    /// address on the Internet. Nothing is sent.
+    fn passage(
+        &mut self,
+        from: Option<IpAddr>,
+        to: Option<IpAddr>,
+        by: u32,
+        mark: u32,
+    ) -> Result<Passage, String> {
+        let _ = (from, to, by, mark);
         Err("no routes here".into())
     }
 
