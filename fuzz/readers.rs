@@ -616,7 +616,7 @@ fn account(provider: &Provider) -> String {
     for option in provider.options {
         let alone = option.instead.is_empty();
         let stood_in = given.contains(&option.instead);
-        if !(option.required || !alone) || stood_in || option.default.is_some() {
+        if alone && !option.required || stood_in || option.default.is_some() {
             continue;
         }
         let (word, value) = match option.kind {

@@ -190,6 +190,10 @@ impl Agent {
         if self.clock_set && matches!(view.clock, Clock::Stale(_)) {
             view.clock = Clock::Right;
         }
+        for wan in view.wans.iter().filter(|wan| wan.family == Family::Ipv4) {
+            let key = (wan.asked.clone().unwrap_or_default(), wan.family);
+            self.journal.saw(key, crate::decide::source(wan), sys.now());
+        }
         let mut decisions = decide(&view, &self.journal, &self.config, sys.now());
         let mut happened = Vec::new();
         let mut tell_again = None;

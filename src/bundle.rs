@@ -3,7 +3,9 @@
 //! way, so that what lies in one network still does, and each keeps its class.
 
 use crate::checks::named::is_proxy;
-use crate::collect::{FILES, MISSING, PROGRAMS, Place, collect, names, targets};
+use crate::collect::{FILES, MISSING, PROGRAMS, Place, collect, names, passages, targets};
+use crate::config;
+use crate::journal::{self, Journal};
 use crate::model::address::class;
 use crate::model::config::Config;
 use crate::model::known::Known;
@@ -22,15 +24,13 @@ pub struct Asks<'c> {
 pub fn bundle(place: &mut Place, mask: Option<u64>, asks: &Asks) -> Vec<u8> {
     let at = place.sys.wall_clock();
     let mut tar = Vec::new();
-    let mut snapshot = (asks.targets || asks.names).then(|| collect(place, asks.config));
-    if let Some(snapshot) = &mut snapshot {
-        // First: the neighbours are read after they were spoken to.
-        if asks.targets {
-            targets::knock(place, snapshot);
-        }
-        if asks.names {
-            names::ask(place, snapshot, asks.config);
-        }
+    let mut snapshot = collect(place, asks.config);
+    // First: the neighbours are read after they were spoken to.
+    if asks.targets {
+        targets::knock(place, &mut snapshot);
+    }
+    if asks.names {
+        names::ask(place, &mut snapshot, asks.config);
     }
     let mut missing = String::new();
     let mut put = |path: &str, bytes: &[u8]| {
@@ -58,13 +58,28 @@ pub fn bundle(place: &mut Place, mask: Option<u64>, asks: &Asks) -> Vec<u8> {
             put(&format!("cmd/{}", program.file), &bytes);
         }
     }
-    if let Some(tries) = snapshot.as_ref().and_then(|snapshot| snapshot.targets.known()) {
+    if let Some(tries) = snapshot.targets.known() {
         put(targets::FILE, targets::write(tries).as_bytes());
     }
-    if let Some(all) = snapshot.as_ref().and_then(|snapshot| snapshot.names.known()) {
+    if let Some(all) = snapshot.names.known() {
         put(names::FILE, names::write(all).as_bytes());
     }
+    if let Some(passed) = snapshot.passed.known() {
+        put(passages::FILE, passages::write(passed).as_bytes());
+    }
     put(MISSING, missing.as_bytes());
+    // Of the daemon's memory what a report reads; names and accounts are nobody's business.
+    let path = config::none().journal;
+    let path = path.trim_start_matches('/');
+    let (boot, now) = (place.sys.boot_id(), place.sys.now());
+    if let Known::Known(Some(bytes)) = place.file(path)
+        && let Ok(journal) = Journal::from_text(&bytes, &boot, now)
+    {
+        let text = journal.shown().to_text("-", now);
+        let body = journal::body(&text);
+        let body = mask.map_or(body.to_string(), |mask| masked(body, mask));
+        member(&mut tar, path, journal::seal(body).as_bytes(), at);
+    }
     tar.resize(tar.len() + 1024, 0);
     tar
 }

@@ -3,9 +3,12 @@
 //! (`--root DIR`, laid out like one; outputs of programs under `DIR/cmd/`). Judges nothing.
 
 pub mod names;
+pub mod passages;
 pub mod targets;
 
+use crate::decide;
 use crate::folder::{self, Folder};
+use crate::journal::{self, Journal, Moment, RecordKey};
 use crate::line;
 use crate::model::answer::{Asked, UNASKED};
 use crate::model::config::Config;
@@ -13,7 +16,7 @@ use crate::model::forward::Proto;
 use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
-use crate::model::snapshot::{Firewall, LineOf, Mapping, Network, Snapshot, Upnpd};
+use crate::model::snapshot::{Firewall, LineOf, Mapping, Network, Record, Snapshot, Told, Upnpd};
 use crate::model::target::{Try, UNTRIED};
 use crate::model::wan::Link;
 use crate::observe;
@@ -81,9 +84,15 @@ pub const RULESET: Program = Program {
 };
 pub const FW4: Program =
     Program { file: "fw4-print.stderr.txt", argv: &["fw4", "print"], stderr: true };
+/// When it wrote its state: that is when it makes the rules.
+pub const LOADED: Program = Program {
+    file: "fw4-loaded-at.txt",
+    argv: &["date", "-r", "/var/run/fw4.state", "+%s"],
+    stderr: false,
+};
 pub const DATE: Program = Program { file: "date.txt", argv: &["date", "+%s"], stderr: false };
 
-pub const PROGRAMS: &[&Program] = &[&DUMP, &SERVICES, &RULESET, &FW4, &DATE];
+pub const PROGRAMS: &[&Program] = &[&DUMP, &SERVICES, &RULESET, &FW4, &LOADED, &DATE];
 
 /// Where to look: this machine, or a folder.
 pub struct Place<'s> {
@@ -143,6 +152,14 @@ impl Place<'_> {
             }
             Err(why) => Known::Unknown(why),
         }
+    }
+
+    /// Seconds since 1970 that a program prints.
+    fn seconds(&mut self, program: &Program) -> Known<u64> {
+        self.program(program).and_then(|bytes| {
+            let text = String::from_utf8_lossy(&bytes);
+            text.trim().parse().map_err(|_| format!("{} is no number", program.file)).into()
+        })
     }
 
     fn json(&mut self, program: &Program) -> Known<Value> {
@@ -210,13 +227,12 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         loaded => loaded,
     };
     let mappings = mappings(place, &leases, &upnpd, &live);
-    Snapshot {
+    let journal = journal(place, config);
+    let mut snapshot = Snapshot {
         host: place.text(HOSTNAME).map(|name| name.trim().to_string()),
         at: match place.root {
             None => Known::Known(place.sys.wall_clock()),
-            Some(_) => place.program(&DATE).and_then(|bytes| {
-                text(bytes).trim().parse().map_err(|_| "date.txt is no number").into()
-            }),
+            Some(_) => place.seconds(&DATE),
         },
         forwarding: place.text(FORWARDING).map(|text| text.trim() != "0"),
         firewall,
@@ -238,10 +254,23 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         ssh: place
             .package(DROPBEAR)
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
-        line: lines(place, config),
+        line: lines(place, config, &journal),
+        records: journal.as_known().and_then(|(journal, now)| {
+            let record = |((name, family, _), record): (&RecordKey, &journal::Record)| Record {
+                name: name.clone(),
+                family: *family,
+                addresses: record.confirmed.clone(),
+                age: now.saturating_sub(record.confirmed_at),
+            };
+            Known::Known(journal.records.iter().map(record).collect())
+        }),
+        passed: Known::unknown("nobody asked"),
+        loaded_at: place.seconds(&LOADED),
         targets: kept(place),
         names: told(place, config),
-    }
+    };
+    snapshot.passed = passages::look(place, &snapshot);
+    snapshot
 }
 
 /// Each link as a network of its own.
@@ -260,8 +289,27 @@ fn kernel(place: &mut Place) -> Known<Vec<Network>> {
     })
 }
 
-/// The line of each WAN, by what this router shows alone: nobody outside is asked.
-fn lines(place: &mut Place, config: &Config) -> Known<Vec<LineOf>> {
+/// The daemon's, and the moment it is read at.
+fn journal(place: &mut Place, config: &Config) -> Known<(Journal, Moment)> {
+    let (boot, now) = match place.root {
+        None => (place.sys.boot_id(), place.sys.now()),
+        // As if it had been saved just now, long after the router was started.
+        Some(_) => (String::new(), Moment::from_secs(1 << 32)),
+    };
+    place.file(config.journal.trim_start_matches('/')).and_then(|bytes| match bytes {
+        Some(bytes) => Known::from(Journal::from_text(&bytes, &boot, now)).map(|it| (it, now)),
+        None => Known::unknown("there is no journal of the daemon's"),
+    })
+}
+
+/// The line of each WAN, by what this router shows and remembers: nobody outside is asked.
+fn lines(
+    place: &mut Place,
+    config: &Config,
+    journal: &Known<(Journal, Moment)>,
+) -> Known<Vec<LineOf>> {
+    let nothing = (Journal::default(), Moment::ZERO);
+    let (known, now) = journal.known().unwrap_or(&nothing);
     let view = match place.root {
         Some(root) => observe::observe_all(&mut Folder { inner: place.sys, root }, config),
         None => observe::observe_all(place.sys, config),
@@ -272,15 +320,21 @@ fn lines(place: &mut Place, config: &Config) -> Known<Vec<LineOf>> {
             Known::Unknown(why) => return Known::Unknown(why.clone()),
             Known::Known(device) => device.as_ref().map(|(device, _)| device.clone()),
         };
-        let assume_public = &config.assume_public;
-        let facts = line::Facts { wan, seen: &[], gateway: None, hops: &[], assume_public };
+        let seen = decide::remembered(known, wan).map(|one| &one.seen[..]).unwrap_or_default();
+        let moves = known.moves.get(&(wan.asked.clone().unwrap_or_default(), wan.family));
+        let told = Told {
+            seen: seen.to_vec(),
+            another: line::sees_another(wan, seen, &config.assume_public),
+            moves: moves.map_or(0, |moves| moves.today(*now)),
+        };
         let network = wan.access.network.clone().or_else(|| device.clone());
         lines.push(LineOf {
             network: network.unwrap_or_else(|| "wan".into()),
             device,
             family: wan.family,
             addresses: wan.addresses.iter().map(|address| address.ip).collect(),
-            verdict: line::verdict(&facts),
+            verdict: decide::verdict(known, config, wan),
+            told: journal.as_known().and_then(|_| Known::Known(told)),
         });
     }
     Known::Known(lines)

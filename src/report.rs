@@ -11,11 +11,12 @@ use crate::model::config::Accept;
 use crate::model::finding::{
     Axis, Effect, Evidence, Expose, Finding, Means, Reach, Severity, Status, Where,
 };
-use crate::model::forward::{Forward, Origin, Ports, Source, State, Target};
+use crate::model::forward::{Forward, Origin, Ports, Proto, Source, State, Target};
 use crate::model::known::Known;
 use crate::model::snapshot::{Flow, Snapshot};
 use crate::model::target::UNTRIED;
 use crate::model::utc::utc;
+use crate::model::words::span;
 use std::net::IpAddr;
 
 /// What is known of one forward.
@@ -278,9 +279,35 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
     };
     let told = about.iter().filter(|f| f.status != Status::Unknown && f.effect != Effect::None);
     let block = told.min_by_key(|finding| place(finding.effect));
+    let live = facts.snapshot.live.known();
+    let counted = live.map(dnats).unwrap_or_default();
+    let counted = counted.iter().filter(|dnat| dnat.is(forward)).filter_map(|dnat| dnat.packets);
+    let hits = counted.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
+    let mut came = String::new();
+    if let Some(hits) = hits.filter(|_| checks::translates(forward)) {
+        let ago = checks::loaded_for(facts.snapshot).map(|age| format!(", {} ago", span(age)));
+        came = format!(
+            "{hits} new connections came to its rule since the firewall was loaded{}",
+            ago.unwrap_or_default()
+        );
+        evidence.push(Evidence {
+            means: if hits > 0 { Means::Passive } else { Means::Nft },
+            source: "nft -j list ruleset".into(),
+            summary: came.clone(),
+        });
+        if hits == 0 {
+            came.clear();
+        }
+    }
     let seen = passive(facts, forward);
     let (reach, why) = match (block, seen) {
         (Some(finding), seen) => match (finding.effect, seen) {
+            // Of UDP the router saw an answer, which left by the wrong WAN.
+            (Effect::Blocked(Where::Line), Some(flow))
+                if finding.id == "path.asym" && flow.proto == Proto::Udp =>
+            {
+                (Reach::Blocked(Where::Line), finding.title.to_string())
+            }
             (
                 Effect::Down | Effect::Blocked(Where::Line | Where::Name | Where::Host),
                 Some(flow),
@@ -290,7 +317,7 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
             _ => (Reach::Partial, finding.title.to_string()),
         },
         (None, Some(flow)) => proved(flow, &mut evidence),
-        (None, None) => likely(facts, index, forward),
+        (None, None) => likely(facts, index, forward, came),
     };
     // That it answers us is no proof that the Internet gets to it.
     evidence.extend(checks::target::answers(facts, forward));
@@ -298,18 +325,6 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
         Target::Host(ip) => facts.host_name(ip).map(str::to_string),
         _ => None,
     };
-    let live = facts.snapshot.live.known();
-    let counted = live.map(dnats).unwrap_or_default();
-    let counted = counted.iter().filter(|dnat| dnat.is(forward)).filter_map(|dnat| dnat.packets);
-    let hits = counted.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
-    if let Some(hits) = hits.filter(|_| checks::translates(forward)) {
-        let summary = format!("{hits} new connections since the firewall was loaded");
-        evidence.push(Evidence {
-            means: Means::Nft,
-            source: "nft -j list ruleset".into(),
-            summary,
-        });
-    }
     Verdict { reach, why, expose, evidence, host, hits }
 }
 
@@ -347,7 +362,7 @@ fn passive<'a>(facts: &Facts<'a>, forward: &Forward) -> Option<&'a Flow> {
 }
 
 /// Nothing is known against it: is enough known for it?
-fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
+fn likely(facts: &Facts, index: usize, forward: &Forward, came: String) -> (Reach, String) {
     match facts.ways.get(index) {
         Some(Known::Known(acl::Way::Open)) => {}
         Some(Known::Known(acl::Way::Perhaps(why))) => return (Reach::Unknown, why.clone()),
@@ -363,7 +378,7 @@ fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
         }
         Known::Unknown(_) => None,
     };
-    if let Some(why) = line {
+    if let Some(why) = line.or_else(|| checks::back::doubt(facts, forward)) {
         return (Reach::Unknown, why);
     }
     // It was tried, and what was heard is lost.
@@ -377,7 +392,12 @@ fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
     {
         return (Reach::Unknown, format!("whether its host is there could not be told: {why}"));
     }
-    (Reach::Likely, "the live firewall lets it through; nobody tried from outside".into())
+    // The counter proves the way to the rule, and not that the host answered.
+    let why = match came.is_empty() {
+        true => "the live firewall lets it through; nobody tried from outside".into(),
+        false => format!("the live firewall lets it through, and {came}; no answer was seen"),
+    };
+    (Reach::Likely, why)
 }
 
 /// A WAN has an address that the Internet can send to.

@@ -8,7 +8,7 @@ use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::target::{Heard, Knock};
 use crate::model::utc::read_date;
-use crate::model::wan::{Link, Route};
+use crate::model::wan::{Link, Passage, Route};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -270,6 +270,19 @@ pub trait Sys: Net {
     fn marks(&mut self, family: Family) -> Vec<u32> {
         let _ = family;
         Vec::new()
+    }
+
+    /// What the kernel would do with an IPv4 packet that comes in by link `by`. `None`: some
+    /// address on the Internet. Nothing is sent.
+    fn passage(
+        &mut self,
+        from: Option<IpAddr>,
+        to: Option<IpAddr>,
+        by: u32,
+        mark: u32,
+    ) -> Result<Passage, String> {
+        let _ = (from, to, by, mark);
+        Err("no routes here".into())
     }
 
     /// The routers on the way from `source`, a usable address of `device`, towards the Internet:

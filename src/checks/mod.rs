@@ -4,9 +4,11 @@
 //! root cause suppresses what follows from it. Pure; asks nobody.
 
 pub mod acl;
+pub mod back;
 mod dest;
 pub mod dnat;
 mod expose;
+mod isp;
 mod live;
 mod name;
 pub mod named;
@@ -24,6 +26,8 @@ use crate::model::forward::{Forward, Origin, Target};
 use crate::model::known::Known;
 use crate::model::snapshot::{Firewall, Network, Snapshot, Zone};
 use std::net::IpAddr;
+
+pub use isp::loaded_for;
 
 /// One check.
 pub struct Check {
@@ -48,6 +52,8 @@ pub struct Check {
 /// All, by group, in the order in which they are told.
 pub const ALL: &[&[Check]] = &[
     path::CHECKS,
+    back::CHECKS,
+    isp::CHECKS,
     name::CHECKS,
     rule::CHECKS,
     dest::CHECKS,

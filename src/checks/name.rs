@@ -295,8 +295,9 @@ fn private(facts: &Facts, out: &mut Answers) {
             let said = judged.best.or_else(|| public(&name, family).next());
             let here = named::here(facts, name.asked);
             let bad = |ip: &&IpAddr| {
-                !is_global(**ip, facts.assume_public)
-                    && !(judged.state == State::Here || here.ours.contains(ip))
+                judged.state != State::Here
+                    && !is_global(**ip, facts.assume_public)
+                    && !here.ours.contains(ip)
             };
             let Some((told, answer)) = said else {
                 out.untold();

@@ -482,8 +482,8 @@ impl Reader<'_> {
 
     fn in_word(&self) -> bool {
         let byte = self.peek(0);
-        !b" \t\r\n\0#\"'={}()+,*".contains(&byte)
-            && !(byte == b'/' && matches!(self.peek(1), b'/' | b'*'))
+        let comment = byte == b'/' && matches!(self.peek(1), b'/' | b'*');
+        !comment && !b" \t\r\n\0#\"'={}()+,*".contains(&byte)
     }
 
     /// On to what is searched for and `past` bytes beyond, or to the end.

@@ -58,6 +58,18 @@ pub struct Route {
     pub source: Option<IpAddr>,
 }
 
+/// What the kernel would do with a packet that comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It goes on by this link.
+    Out(u32),
+    /// It is for the router itself.
+    Here,
+    Nowhere,
+    /// The reverse path filter drops it: answers to its sender would leave by another link.
+    Refused,
+}
+
 /// How we know that a device is the WAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Because {

@@ -151,7 +151,8 @@ fn several(alike: &[&Finding], out: &mut String) {
     numbers.sort_unstable();
     let numbers: Vec<String> = numbers.iter().map(|index| format!("#{}", index + 1)).collect();
     let head = format!("{}  {}  {}", numbers.join(" "), first.id, first.severity.word());
-    push(out, "[-] ", &head);
+    let mark = if first.status == Status::Unknown { "[?] " } else { "[-] " };
+    push(out, mark, &head);
     for finding in alike {
         let number = finding.forwards.first().map_or(0, |index| index + 1);
         push(out, &format!("    #{number}: "), &plain(&finding.text));

@@ -8,7 +8,7 @@
 use super::signals::{Waited, wait};
 use crate::model::lan::Mac;
 use crate::model::name::Family;
-use crate::model::wan::{Address, Link, Route};
+use crate::model::wan::{Address, Link, Passage, Route};
 use crate::wire::rtnetlink::{self, Message};
 use crate::world::RouteQuery;
 use log::debug;
@@ -99,6 +99,28 @@ pub fn marks(family: Family) -> Vec<u32> {
         debug!("{why}");
     }
     found
+}
+
+/// What becomes of an IPv4 packet that comes in by link `by`.
+pub fn passage(
+    from: Option<IpAddr>,
+    to: Option<IpAddr>,
+    by: u32,
+    mark: u32,
+) -> Result<Passage, String> {
+    let far = somewhere(Family::Ipv4).ok_or("no address to look up")?;
+    let (from, to) = (from.unwrap_or(far), to.unwrap_or(far));
+    let mut route = None;
+    let request = rtnetlink::lookup_passage(from, to, by, mark, 1);
+    match ask(&request, false, &mut |message| route = rtnetlink::route(message)) {
+        Ok(()) => Ok(route.map_or(Passage::Here, |route| Passage::Out(route.device))),
+        // What fib_validate_source() says of a sender that is not to be expected there.
+        Err(Errno::EXDEV) => Ok(Passage::Refused),
+        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL) => {
+            Ok(Passage::Nowhere)
+        }
+        Err(errno) => Err(format!("the kernel's route lookup failed: {}", errno.desc())),
+    }
 }
 
 /// The IPv6 neighbours that were heard of: the link's index, MAC, address.

@@ -7,7 +7,7 @@ use crate::model::lan::Mac;
 use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::target::{Heard, Knock};
-use crate::model::wan::{Link, Route};
+use crate::model::wan::{Link, Passage, Route};
 use crate::world::{Event, Program, Ran, RouteQuery, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
@@ -52,6 +52,16 @@ impl Sys for World {
 
     fn marks(&mut self, family: Family) -> Vec<u32> {
         netlink::marks(family)
+    }
+
+    fn passage(
+        &mut self,
+        from: Option<IpAddr>,
+        to: Option<IpAddr>,
+        by: u32,
+        mark: u32,
+    ) -> Result<Passage, String> {
+        netlink::passage(from, to, by, mark)
     }
 
     fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {

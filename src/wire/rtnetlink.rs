@@ -50,6 +50,7 @@ const FRA_FWMARK: u16 = 10;
 
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
+const RTA_IIF: u16 = 3;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
@@ -108,6 +109,15 @@ pub fn lookup_route(
     mark: u32,
     seq: u32,
 ) -> Vec<u8> {
+    lookup(to, source, &[(RTA_OIF, device), (RTA_MARK, mark)], seq)
+}
+
+/// RTM_GETROUTE: what would the kernel do with a packet that comes in by link `by`?
+pub fn lookup_passage(from: IpAddr, to: IpAddr, by: u32, mark: u32, seq: u32) -> Vec<u8> {
+    lookup(to, Some(from), &[(RTA_IIF, by), (RTA_MARK, mark)], seq)
+}
+
+fn lookup(to: IpAddr, source: Option<IpAddr>, numbers: &[(u16, u32)], seq: u32) -> Vec<u8> {
     let to = octets(to);
     let source = source.map(octets).unwrap_or_default();
     // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).
@@ -118,9 +128,9 @@ pub fn lookup_route(
     if !source.is_empty() {
         attribute(&mut body, RTA_SRC, &source);
     }
-    for (kind, value) in [(RTA_OIF, device), (RTA_MARK, mark)] {
-        if value != 0 {
-            attribute(&mut body, kind, &value.to_ne_bytes());
+    for (kind, value) in numbers {
+        if *value != 0 {
+            attribute(&mut body, *kind, &value.to_ne_bytes());
         }
     }
     request(RTM_GETROUTE, 0, seq, &body)
