@@ -5,6 +5,10 @@
 //! counts, is it already there, may the provider be called now. "Could not tell" ends in doing
 //! nothing, and nothing here ever deletes.
 
+mod clock;
+
+pub use clock::doubt;
+
 use crate::choose::{self, Choice, Reject};
 use crate::host::{self, Found, Published};
 use crate::journal::{Calls, Journal, Moment, Outside, RecordKey};
@@ -14,7 +18,6 @@ use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::line::{Line, Verdict};
 use crate::model::name::{Family, Name, SharedLine};
-use crate::model::utc::utc;
 use crate::model::wan::{Because, Clock, Wan, WanView};
 use crate::providers;
 use std::net::IpAddr;
@@ -22,9 +25,6 @@ use std::time::Duration;
 
 /// While an account fails, a new address may be tried this soon after the last call.
 const CHANGED_RETRY: Duration = Duration::from_secs(1);
-
-/// How often a clock that is not believed is looked at; where the kernel tells that it was set, this waits in vain.
-const CLOCK_RETRY: Duration = Duration::from_secs(5);
 
 /// What to do for one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,8 +178,8 @@ fn record(
             sooner(target(view, journal, config, now, name, family, vec![ip], why), Some(next))
         }
         Asked::Trouble(why, next) => (Step::Unknown, format!("{why}; {seen}"), Some(next)),
-        Asked::NotYet => match clock(view, config, name) {
-            Some(why) => (Step::Unknown, why, Some(now + CLOCK_RETRY)),
+        Asked::NotYet => match clock::gate(view, config, name) {
+            Some(why) => (Step::Unknown, why, Some(now + clock::RETRY)),
             None => (Step::Ask(Some(device.clone())), seen, None),
         },
     }
@@ -268,8 +268,8 @@ fn target(
     let none = Calls::default();
     let calls = journal.calls.get(&name.account).unwrap_or(&none);
     let until = not_before(calls, provider.min_interval, tried != addresses);
-    if let Some(why) = clock(view, config, name) {
-        return (Step::Clock(addresses), why, Some(now + CLOCK_RETRY));
+    if let Some(why) = clock::gate(view, config, name) {
+        return (Step::Clock(addresses), why, Some(now + clock::RETRY));
     }
     if now < until {
         let trouble = known.map(|record| &record.trouble[..]).unwrap_or_default();
@@ -392,34 +392,6 @@ fn vpn(name: &Name, device: &str) -> String {
          or '{device}' if you want the VPN's address",
         name.section
     )
-}
-
-/// Why a name's provider is not to be called with the clock as it is.
-fn clock(view: &WanView, config: &Config, name: &Name) -> Option<String> {
-    let doubt = doubt(view.clock)?;
-    let account = config.account(&name.account)?;
-    providers::needs_clock(providers::find(&account.provider)?, account).then_some(doubt)
-}
-
-/// What speaks against the clock, what that keeps from working, and what to do. The date alone: a
-/// text that changes every second would be told every second.
-pub fn doubt(clock: Clock) -> Option<String> {
-    let (what, shows, why, end) = match clock {
-        Clock::Right => return None,
-        Clock::Unset(shows) => ("is not set", shows, "which is before this reachd was made", ""),
-        Clock::Stale(shows) => (
-            "may be old",
-            shows,
-            "the boot took that from a file, and the kernel says that nobody has set it since",
-            ", at most until 5 minutes after the boot",
-        ),
-    };
-    let time = utc(shows);
-    let day = time.split(' ').next().unwrap_or_default();
-    Some(format!(
-        "the clock of this machine {what}: it shows {day}, {why}; certificates and \
-         signatures need the right time. Waiting for NTP{end}"
-    ))
 }
 
 /// How we know the WAN, for people.

@@ -33,7 +33,7 @@ pub fn observe(sys: &mut dyn Sys, config: &Config) -> WanView {
 pub fn observe_all(sys: &mut dyn Sys, config: &Config) -> WanView {
     let links = sys.links();
     let mut netifd = Netifd { answer: None };
-    let mut view = WanView::default();
+    let mut view = WanView { clock: clock::look(sys), ..WanView::default() };
     needed(sys, &links, &mut netifd, config, &mut view);
     for family in Family::BOTH {
         let wan = any(sys, &mut netifd, &links, None, family);

@@ -534,3 +534,49 @@ fn nobody_is_asked_again_while_nothing_changes() {
         }
     }
 }
+
+/// What changes beside the line changes the verdict's evidence, and the outside is not asked for
+/// it; another address of the line is another question.
+#[test]
+fn a_change_beside_the_line_is_judged_without_asking() {
+    let cases = cases();
+    let case = cases.iter().find(|case| case.name == "cgnat").unwrap();
+    let mut router = router(case);
+    let mut agent = Agent::new(&mut router, config_of(case));
+    settled(&mut agent, &mut router);
+    let published = held(&router);
+    let asked = router.asked;
+    assert!(asked > 0 && published[1].contains("93.184.7.20"), "{asked} {published:?}");
+    let evidence = |agent: &mut Agent, router: &mut Router| {
+        router.now += Duration::from_secs(2);
+        let round = agent.round(router, true);
+        round.verdicts.into_iter().map(|verdict| verdict.evidence.join("\n")).collect::<String>()
+    };
+    let before = evidence(&mut agent, &mut router);
+    assert!(before.contains("the Internet sees 93.184.7.20"), "{before}");
+    // A VPN comes, on another link, and takes the router's own packets.
+    let vpn: Vec<Link> = vec![Link {
+        index: 30,
+        name: "wg0".into(),
+        up: true,
+        loopback: false,
+        addresses: vec![address(&"10.2.0.2/32")],
+    }];
+    router.case.links.extend(vpn);
+    router.case.routes[0].1.device = 30;
+    router.case.bound.push((2, Family::Ipv4, "100.64.0.1".parse().unwrap()));
+    let after = evidence(&mut agent, &mut router);
+    assert!(after.contains("the router's own packets leave by wg0"), "{after}");
+    assert!(after.contains("the Internet sees 93.184.7.20"), "{after}");
+    assert_eq!((router.asked, held(&router)), (asked, published.clone()));
+    // Another address on the LAN.
+    router.case.links[0].addresses.push(address(&"192.168.78.1/24"));
+    assert_eq!(evidence(&mut agent, &mut router), after);
+    assert_eq!(router.asked, asked);
+    // Another address on the WAN: what was said of the first one counts no more.
+    let wan = router.case.links.iter_mut().find(|link| link.name == "eth1").unwrap();
+    wan.addresses[0] = address(&"100.64.7.10/24");
+    router.now += Duration::from_secs(3600);
+    evidence(&mut agent, &mut router);
+    assert!(router.asked > asked, "it was asked again");
+}

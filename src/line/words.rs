@@ -66,9 +66,9 @@ pub fn meaning(verdict: &Verdict, wan: &Wan, prefixes: &[Prefix]) -> String {
             _ => "IPv4 forwards should work on this line; nobody outside has confirmed it.".into(),
         },
         Line::Cgnat { behind: None } => instead("your ISP shares the address", prefixes),
-        Line::Cgnat { behind: Some(_) } => {
-            let why = "your ISP shares the address, above the router that is above this one";
-            instead(why, prefixes)
+        Line::Cgnat { behind: Some(above) } => {
+            let why = ["your ISP shares the address of ", &router(above)].concat();
+            instead(&why, prefixes)
         }
         Line::DoubleNat { upstream } => double_nat(upstream, wan),
         Line::DsLite => instead("IPv4 ends at your ISP's translator (AFTR)", prefixes),
@@ -120,12 +120,7 @@ fn instead(why: &str, prefixes: &[Prefix]) -> String {
 }
 
 fn double_nat(upstream: &Upstream, wan: &Wan) -> String {
-    let mut who = match (&upstream.name, upstream.address) {
-        (Some(name), Some(ip)) => format!("the router above ({name}, {ip})"),
-        (None, Some(ip)) => format!("the router above ({ip})"),
-        _ => "the router above".into(),
-    };
-    who.retain(|c| !c.is_control());
+    let who = router(upstream);
     let to = match wan.addresses.first() {
         Some(own) => format!(" to {}", own.ip),
         None => String::new(),
@@ -140,6 +135,17 @@ fn double_nat(upstream: &Upstream, wan: &Wan) -> String {
     )
 }
 
+/// The router above, as the owner may know it.
+fn router(above: &Upstream) -> String {
+    let mut who = match (&above.name, above.address) {
+        (Some(name), Some(ip)) => format!("the router above ({name}, {ip})"),
+        (None, Some(ip)) => format!("the router above ({ip})"),
+        _ => "the router above".into(),
+    };
+    who.retain(|c| !c.is_control());
+    who
+}
+
 /// A line holds so many ranges in words.
 const SHOWN: usize = 6;
 
@@ -152,12 +158,13 @@ fn map(ports: &PortSet) -> String {
     if ports.0.len() > SHOWN {
         list.push(format!("and {} more ranges", ports.0.len() - SHOWN));
     }
-    let mut text = format!("Only these external ports are yours: {}.", list.join(" "));
+    let mut text = format!("Only these external ports are yours: {}.", list.join(", "));
     if !ports.usable(443)
         && let Some(near) = ports.nearest_free(443, &[])
     {
         text.push_str(&format!(
-            " A forward from any other, such as 443, can never work; {near} to your 443 can."
+            " A forward of any other, such as 443, can never work; one of {near} to a host's 443 \
+             can."
         ));
     }
     text

@@ -20,7 +20,11 @@ pub fn text(lines: &Lines) -> String {
         let family = if one.wan.family == Family::Ipv4 { "IPv4" } else { "IPv6" };
         let gap = if out.is_empty() { "" } else { "\n" };
         out.push_str(gap);
-        let summary = line::summary(&one.verdict);
+        let summary = match (&one.wan.device, &one.wan.asked, one.wan.family) {
+            // Most often the ISP has none.
+            (Known::Known(None), None, Family::Ipv6) => "none".into(),
+            _ => line::summary(&one.verdict),
+        };
         row(&mut out, "", &format!("{} {family}: {summary}", name(&one.wan)));
         let there = matches!(one.wan.device, Known::Known(Some(_)));
         if there {

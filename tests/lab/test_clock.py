@@ -4,8 +4,9 @@ import glob
 import os
 import time
 
-from house import BIND, Failed, Skip, need, never, wait_for
-from servers import Cloudflare, authority
+import lookups
+from house import BIND, OUTSIDE, Failed, Skip, need, never, wait_for
+from servers import Cloudflare, Lookups, authority
 
 A = "203.0.113.5"
 LONG_AGO = "@1970-01-01 00:01:00\n"
@@ -77,6 +78,23 @@ def test_clock_unset_needs_no_tls(house):
     house.add(f"{A}/24")
     house.daemon(**clock.env)
     house.follows(A=A, within=5)
+
+
+def test_clock_unset_asks_by_other_means(house):
+    """A lookup by TLS would be in vain; STUN and DNS need no clock, nor does the UPDATE."""
+    clock = FakeClock(house)
+    clock.set(LONG_AGO)
+    by_tls = Lookups(house)
+    lookups.coturn(house)
+    lookups.powerdns(house)
+    house.share_line()
+    house.add("100.64.0.9/10")
+    urls = ["https://ip.alpha.test/", "https://ip.gamma.test/", f"stun:{lookups.STUN}",
+            "dns:myip.opendns.com@beta.test/A"]
+    house.daemon(house.config(shared_line="outside", extra=lookups.listing(urls)), **clock.env)
+    house.follows(A=OUTSIDE)
+    if sum(server.connections for server in by_tls.servers.values()):
+        raise Failed("TLS was tried without a clock")
 
 
 def test_clock_stale(house):

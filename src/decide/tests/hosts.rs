@@ -24,7 +24,7 @@ fn without_a_clock_what_needs_one_waits_and_the_rest_does_not() {
     let config = |provider| config(provider, SharedLine::Skip);
     let decision = one(&view, &Journal::default(), &config("cloudflare"));
     assert_eq!(decision.step, Step::Clock(there.clone()));
-    assert_eq!(decision.again, Some(NOW + CLOCK_RETRY));
+    assert_eq!(decision.again, Some(NOW + clock::RETRY));
     assert!(decision.why.contains("shows 1970-01-02, "), "{}", decision.why);
     // RFC 8945 5.2.3: the server tells its time.
     for local in ["hosts", "rfc2136"] {
@@ -39,7 +39,7 @@ fn without_a_clock_what_needs_one_waits_and_the_rest_does_not() {
     stale.clock = Clock::Stale(1_795_000_000);
     let decision = one(&stale, &Journal::default(), &cloudflare);
     assert_eq!(decision.step, Step::Clock(vec![ip("93.184.7.20")]));
-    assert_eq!(decision.again, Some(NOW + CLOCK_RETRY));
+    assert_eq!(decision.again, Some(NOW + clock::RETRY));
     let want = "the clock of this machine may be old: it shows 2026-11-18, the boot took that from a \
                 file, and the kernel says that nobody has set it since; certificates and signatures \
                 need the right time. Waiting for NTP, at most until 5 minutes after the boot";
