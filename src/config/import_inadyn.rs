@@ -410,6 +410,7 @@ impl Reader<'_> {
                     sections.push(inside);
                 }
                 _ => {
+                    self.line = line;
                     return self.wrong(
                         "this is not how inadyn 2 writes its config: NAME = VALUE, or \
                          provider NAME { ... }",
