@@ -410,6 +410,7 @@ impl Reader<'_> {
                     sections.push(inside);
                 }
                 _ => {
+                    self.line = line;
                     return self.wrong(
                         "this is not how inadyn 2 writes its config: NAME = VALUE, or \
                          provider NAME { ... }",
@@ -481,9 +482,10 @@ impl Reader<'_> {
     }
 
     fn in_word(&self) -> bool {
-        let byte = self.peek(0);
-        let comment = byte == b'/' && matches!(self.peek(1), b'/' | b'*');
-        !comment && !b" \t\r\n\0#\"'={}()+,*".contains(&byte)
+        match self.peek(0) {
+            b'/' => !matches!(self.peek(1), b'/' | b'*'),
+            byte => !b" \t\r\n\0#\"'={}()+,*".contains(&byte),
+        }
     }
 
     /// On to what is searched for and `past` bytes beyond, or to the end.
@@ -512,12 +514,6 @@ impl Reader<'_> {
             }
             let escaped = self.peek(0);
             self.at += 1;
-            let number = |text: &[u8], radix: u32, most: usize| {
-                let digits = text.iter().take(most);
-                let digits = digits.map_while(|&byte| char::from(byte).to_digit(radix));
-                digits.fold((0, 0), |(count, all), digit| (count + 1, all * radix + digit))
-            };
-            let rest = self.text.get(self.at - 1..).unwrap_or_default();
             match escaped {
                 b'\n' => self.line += 1,
                 _ if quote == b'\'' => {
@@ -526,15 +522,8 @@ impl Reader<'_> {
                     }
                     out.push(escaped);
                 }
-                b'0'..=b'7' => {
-                    let (count, value) = number(rest, 8, 3);
-                    out.push(value as u8);
-                    self.at += count - 1;
-                }
-                b'x' => {
-                    let (count, value) = number(rest.get(1..).unwrap_or_default(), 16, 2);
-                    out.push(if count == 0 { b'x' } else { value as u8 });
-                    self.at += count;
+                b'0'..=b'7' | b'x' => {
+                    return self.wrong("write this character itself instead of its number");
                 }
                 b'n' => out.push(b'\n'),
                 b't' => out.push(b'\t'),

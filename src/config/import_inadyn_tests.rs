@@ -180,6 +180,7 @@ fn errors_name_the_line() {
         ("provider a\nb = c\n", "line 2: here '{' is missing"),
         ("a = {\n\"b\nc\"\n", "line 4: this list has no end"),
         ("a = 'b\nc\n", "line 1: a quote opens here"),
+        ("a = b\nc = \"\\x41\"", "line 2: write this character itself"),
         ("a =\n= b", "line 2: here a value is missing"),
         ("}\n", "line 1: here the name of an option is missing"),
         ("provider a { provider b { } }", "line 1: this is not how"),
