@@ -76,8 +76,11 @@ pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], n
 
 impl Report {
     /// Exit code: 1 for reach, 2 for exposure, 3 for both; 4 where `strict` and something could
-    /// not be told.
+    /// not be told. A machine that is no router has nothing to fail at.
     pub fn code(&self, fail_on: Severity, strict: bool) -> u8 {
+        if self.no_router.is_some() {
+            return 0;
+        }
         let bad = |axis: Axis| {
             let counts =
                 |f: &&Finding| f.status == Status::Fail && f.axis == axis && f.severity >= fail_on;
@@ -85,7 +88,7 @@ impl Report {
         };
         let code = u8::from(bad(Axis::Reach)) | (u8::from(bad(Axis::Expose)) << 1);
         let untold = self.verdicts.iter().any(|verdict| verdict.reach == Reach::Unknown);
-        if code == 0 && strict && untold && self.no_router.is_none() { 4 } else { code }
+        if code == 0 && strict && untold { 4 } else { code }
     }
 
     /// Findings that count: not suppressed, not accepted.

@@ -409,3 +409,18 @@ fn every_verdict_is_shown() {
     }
     assert_eq!(places, words("where"));
 }
+
+/// Without a firewall config and without forwarding: three lines, and nothing to fail at, also
+/// where the machine has no network at all.
+#[test]
+fn no_router() {
+    let root = copy("norouter", "plain");
+    fs::write(root.join("cmd/ubus-network.interface-dump.json"), r#"{"interface": []}"#).unwrap();
+    for root in [home().join("norouter/root"), root.clone()] {
+        let output = report(&root, "text");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{shown}");
+        assert_eq!(shown.lines().count(), 3, "{shown}");
+    }
+    fs::remove_dir_all(&root).unwrap();
+}

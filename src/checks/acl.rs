@@ -37,6 +37,7 @@ pub const CHECKS: &[Check] = &[
             "rule.to_router",
             "rule.dmz.steals",
             "rule.listener",
+            "rule.upnp.gone",
         ],
         run: denied,
     },

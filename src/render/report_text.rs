@@ -274,6 +274,9 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if hidden(c) { '?' } else { c }).collect()
 }
 
+/// In the table, all but open.
+const NOT_OPEN: [&str; 4] = ["  BLOCKED ", "  DOWN ", "  PARTIAL ", "  UNKNOWN "];
+
 /// Colours by line: red for what is bad, yellow for what to look at.
 fn paint(text: &str) -> String {
     let mut out = String::new();
@@ -282,7 +285,7 @@ fn paint(text: &str) -> String {
             _ if line.starts_with("[X]") || line.starts_with("[!]") => "31",
             _ if line.starts_with("[-]") || line.starts_with("[?]") => "33",
             _ if line.ends_with(" DANGER") => "31",
-            _ if line.contains("  BLOCKED") || line.contains("  DOWN") => "33",
+            _ if NOT_OPEN.iter().any(|word| line.contains(word)) => "33",
             _ if line.starts_with(" #") || line.starts_with("reachd report") => "1",
             _ => "",
         };
