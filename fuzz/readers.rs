@@ -9,7 +9,7 @@ use reachd::acl::space::Space;
 use reachd::acl::walk::{Caps, Fate, Question, Route, World, ask};
 use reachd::acl::{rules, words};
 use reachd::collect::{self, Place, targets};
-use reachd::config::{self, SecretFile, import_ddns};
+use reachd::config::{self, SecretFile, import_ddns, import_inadyn};
 use reachd::journal::Journal;
 use reachd::last::Said;
 use reachd::lookup::{gateway, http, service};
@@ -126,6 +126,7 @@ pub fn config_files() -> Vec<Reader> {
     vec![
         Reader { name: "config", read: config_file, seeds: UCI },
         Reader { name: "import", read: import, seeds: UCI },
+        Reader { name: "inadyn", read: inadyn, seeds: &["tests/data/inadyn/everything"] },
         Reader { name: "firewall", read: firewall_file, seeds: UCI },
     ]
 }
@@ -162,6 +163,15 @@ fn config_file(_: &str, bytes: &[u8]) {
 fn import(_: &str, bytes: &[u8]) {
     if let Ok(made) = import_ddns::import(bytes) {
         assert!(uci::parse(made.as_bytes()).is_ok(), "{made}");
+    }
+}
+
+/// What is read as inadyn's makes a config that is not refused.
+fn inadyn(_: &str, bytes: &[u8]) {
+    if let Ok(made) = import_inadyn::import(bytes) {
+        let no_files = &mut |_: &str| Err("none".into());
+        let (config, _) = config::read("imported", made.as_bytes(), 0o600, no_files);
+        assert!(config.is_some(), "{made}");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::outcome::Outcome;
 use crate::model::wan::WanView;
 use crate::observe;
 use crate::providers;
-use crate::world::{RouteQuery, Sys};
+use crate::world::Sys;
 use log::debug;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -215,13 +215,12 @@ fn ask(
     (answer, asked.answers)
 }
 
-/// The default gateway of a device, and our own address towards it.
+/// Whom to ask about the NAT above a device's link; see `lookup::gateway` why no IPv6 router.
 pub fn router(sys: &mut dyn Sys, device: &str, family: Family) -> Option<Router> {
-    let links = sys.links().ok()?;
-    let device = Some(links.iter().find(|link| link.name == device)?.index);
-    let query = RouteQuery { family, to: None, device, source: None, mark: 0 };
-    let route = sys.route(&query).ok()??;
-    Some(Router { address: route.gateway?, own: route.source? })
+    match observe::above(sys, device, family)? {
+        (IpAddr::V4(address), own) => Some(Router { address, own }),
+        _ => None,
+    }
 }
 
 /// The records of an account that are to be published.

@@ -2,22 +2,35 @@
 //! Passwords and keys are left out; with `--share` addresses are masked too, each always the same
 //! way, so that what lies in one network still does, and each keeps its class.
 
-use crate::collect::{FILES, MISSING, PROGRAMS, Place, collect, targets};
-use crate::config;
+use crate::checks::named::is_proxy;
+use crate::collect::{FILES, MISSING, PROGRAMS, Place, collect, names, targets};
 use crate::model::address::class;
+use crate::model::config::Config;
 use crate::model::known::Known;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Looks, masks, and packs. `mask`: a random number for `--share`, or none. `knock`: the hosts that
-/// forwards lead to are tried.
-pub fn bundle(place: &mut Place, mask: Option<u64>, knock: bool) -> Vec<u8> {
+/// What is asked of others on the way.
+pub struct Asks<'c> {
+    /// The hosts that forwards lead to are tried.
+    pub targets: bool,
+    /// DNS servers are asked for the names of `config`.
+    pub names: bool,
+    pub config: &'c Config,
+}
+
+/// Looks, masks, and packs. `mask`: a random number for `--share`, or none.
+pub fn bundle(place: &mut Place, mask: Option<u64>, asks: &Asks) -> Vec<u8> {
     let at = place.sys.wall_clock();
     let mut tar = Vec::new();
-    // Which of the names are kept is nothing to the hosts.
-    let mut snapshot = knock.then(|| collect(place, &config::none()));
+    let mut snapshot = (asks.targets || asks.names).then(|| collect(place, asks.config));
     if let Some(snapshot) = &mut snapshot {
         // First: the neighbours are read after they were spoken to.
-        targets::knock(place, snapshot);
+        if asks.targets {
+            targets::knock(place, snapshot);
+        }
+        if asks.names {
+            names::ask(place, snapshot, asks.config);
+        }
     }
     let mut missing = String::new();
     let mut put = |path: &str, bytes: &[u8]| {
@@ -47,6 +60,9 @@ pub fn bundle(place: &mut Place, mask: Option<u64>, knock: bool) -> Vec<u8> {
     }
     if let Some(tries) = snapshot.as_ref().and_then(|snapshot| snapshot.targets.known()) {
         put(targets::FILE, targets::write(tries).as_bytes());
+    }
+    if let Some(all) = snapshot.as_ref().and_then(|snapshot| snapshot.names.known()) {
+        put(names::FILE, names::write(all).as_bytes());
     }
     put(MISSING, missing.as_bytes());
     tar.resize(tar.len() + 1024, 0);
@@ -122,7 +138,9 @@ fn one(word: &str, mask: u64) -> String {
 /// (IPv6), up to the host's half, change places. Private and special ones tell nothing and stay.
 fn address(ip: IpAddr, mask: u64) -> IpAddr {
     let shared = class(ip).kind == crate::model::address::Kind::SharedAddressSpace;
-    if !class(ip).global && !shared {
+    // Nor do those of a proxy, or of resolvers that everybody knows.
+    let known = is_proxy(ip) || names::RESOLVERS.contains(&&ip.to_string()[..]);
+    if (!class(ip).global && !shared) || known {
         return ip;
     }
     let other = match ip {

@@ -2,10 +2,12 @@
 //! known or with the reason why not. The same from a folder that stands for a router
 //! (`--root DIR`, laid out like one; outputs of programs under `DIR/cmd/`). Judges nothing.
 
+pub mod names;
 pub mod targets;
 
 use crate::folder::{self, Folder};
 use crate::line;
+use crate::model::answer::{Asked, UNASKED};
 use crate::model::config::Config;
 use crate::model::forward::Proto;
 use crate::model::known::Known;
@@ -13,7 +15,6 @@ use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
 use crate::model::snapshot::{Firewall, LineOf, Mapping, Network, Snapshot, Upnpd};
 use crate::model::target::{Try, UNTRIED};
-use crate::model::wan::Link;
 use crate::observe;
 use crate::parse::uci::{self, Package};
 use crate::parse::{firewall, networks, nft, services, sockets, tables};
@@ -173,11 +174,12 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
     };
     let mut now = dump.as_known().and_then(|dump| networks::netifd(dump).into());
     // Without netifd the kernel's links stand for networks.
+    let written = place.package(NETWORK);
     if place.root.is_none() && place.sys.netifd().is_none() {
-        now = kernel(place);
+        let named = written.known().and_then(Option::as_ref).map(services::networks);
+        now = kernel(place, &named.unwrap_or_default());
     }
     let loaded = loaded(place);
-    let written = place.package(NETWORK);
     // Best of three: how it is, how it was when the firewall was loaded, what is configured.
     let known = match (&now, &loaded, &written) {
         (Known::Known(now), ..) => now.clone(),
@@ -200,6 +202,13 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let live = ruleset(place);
+    // Who may not list the rules may stand in a jail, where a file that cannot be seen may be
+    // there all the same.
+    let blind = place.root.is_none() && live.known().is_none();
+    let loaded = match loaded {
+        Known::Known(None) if blind => Known::Unknown(unseen(STATE)),
+        loaded => loaded,
+    };
     let mappings = mappings(place, &leases, &upnpd, &live);
     Snapshot {
         host: place.text(HOSTNAME).map(|name| name.trim().to_string()),
@@ -231,23 +240,48 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
         line: lines(place, config),
         targets: kept(place),
+        names: told(place, config),
     }
 }
 
-/// Each link as a network of its own.
-fn kernel(place: &mut Place) -> Known<Vec<Network>> {
+/// Each link as a network of its own, or as those that the config gives its device.
+fn kernel(place: &mut Place, named: &[Network]) -> Known<Vec<Network>> {
     let out = Family::BOTH.map(|family| place.sys.route_device(family).ok().flatten());
     Known::from(place.sys.links()).map(|links| {
-        let network = |link: Link| Network {
-            default_route: out.contains(&Some(link.index)) && !link.loopback,
-            addresses: link.addresses.iter().map(|one| (one.ip, one.prefix_len)).collect(),
-            up: link.up,
-            device: Some(link.name.clone()),
-            name: link.name,
-            ..Network::default()
-        };
-        links.into_iter().map(network).collect()
+        let all: Vec<String> = links.iter().map(|link| link.name.clone()).collect();
+        let mut networks = Vec::new();
+        for link in links {
+            let network = Network {
+                default_route: out.contains(&Some(link.index)) && !link.loopback,
+                addresses: link.addresses.iter().map(|one| (one.ip, one.prefix_len)).collect(),
+                up: link.up,
+                device: Some(link.name.clone()),
+                ..Network::default()
+            };
+            let before = networks.len();
+            for one in named.iter().filter(|one| carrier(one, named, &all) == link.name) {
+                let (name, proto) = (one.name.clone(), one.proto.clone());
+                networks.push(Network { name, proto, ..network.clone() });
+            }
+            if networks.len() == before {
+                networks.push(Network { name: link.name, ..network });
+            }
+        }
+        networks
     })
+}
+
+/// The device that a network of the config is on: `pppoe-wan` where there is one, `@wan` by that.
+fn carrier(network: &Network, named: &[Network], links: &[String]) -> String {
+    let own = [&network.proto, "-", &network.name].concat();
+    if links.contains(&own) {
+        return own;
+    }
+    let device = network.device.clone().unwrap_or_default();
+    let Some(other) = device.strip_prefix('@') else { return device };
+    let other = named.iter().find(|one| one.name == other);
+    let chained = |one: &&Network| one.device.as_ref().is_some_and(|name| name.starts_with('@'));
+    other.filter(|one| !chained(one)).map(|one| carrier(one, named, links)).unwrap_or(device)
 }
 
 /// The line of each WAN, by what this router shows alone: nobody outside is asked.
@@ -287,6 +321,20 @@ fn kept(place: &mut Place) -> Known<Vec<Try>> {
     })
 }
 
+/// What a folder tells of names; on a router that is a step of its own ([`names::ask`]).
+fn told(place: &mut Place, config: &Config) -> Known<Vec<Asked>> {
+    let file = place.root.map(|_| place.file(names::FILE));
+    match file.unwrap_or(Known::Known(None)) {
+        Known::Known(Some(bytes)) => {
+            json(&bytes, names::FILE).and_then(|value| names::from_file(&value).into())
+        }
+        // There is nothing to ask.
+        Known::Known(None) if names::wanted(config).is_empty() => Known::Known(Vec::new()),
+        Known::Known(None) => Known::unknown(UNASKED),
+        Known::Unknown(why) => Known::Unknown(why),
+    }
+}
+
 /// Half a ruleset proves nothing.
 fn ruleset(place: &mut Place) -> Known<Ruleset> {
     place.program(&RULESET).and_then(|bytes| match nft::ruleset(&bytes) {
@@ -295,6 +343,10 @@ fn ruleset(place: &mut Place) -> Known<Ruleset> {
         }
         (ruleset, _) => Known::Known(ruleset),
     })
+}
+
+fn unseen(path: &str) -> String {
+    ["/", path, " cannot be seen from here, if it is there"].concat()
 }
 
 /// miniupnpd's leases. No file: nobody asked for one, unless something else tells of them.
@@ -312,6 +364,12 @@ fn mappings(
                 let mut upnp = chains.filter(|chain| chain.name.starts_with("upnp_"));
                 upnp.any(|chain| !chain.rules.is_empty())
             });
+            if place.root.is_none()
+                && live.known().is_none()
+                && matches!(upnpd, Known::Known(Some(_)))
+            {
+                return Known::Unknown(unseen(path));
+            }
             let lost = place.root.is_some()
                 && !place.was_missing(path)
                 && upnpd.known().is_some_and(|upnpd| upnpd.as_ref().is_some_and(|one| one.enabled));

@@ -15,7 +15,7 @@ use crate::model::known::Known;
 use crate::model::line::{Line, Verdict};
 use crate::model::name::{Family, Name, SharedLine};
 use crate::model::utc::utc;
-use crate::model::wan::{Because, Wan, WanView};
+use crate::model::wan::{Because, Clock, Wan, WanView};
 use crate::providers;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use std::time::Duration;
 /// While an account fails, a new address may be tried this soon after the last call.
 const CHANGED_RETRY: Duration = Duration::from_secs(1);
 
-/// How often an unset clock is looked at; where the kernel tells that it was set, this waits in vain.
+/// How often a clock that is not believed is looked at; where the kernel tells that it was set, this waits in vain.
 const CLOCK_RETRY: Duration = Duration::from_secs(5);
 
 /// What to do for one record.
@@ -50,7 +50,7 @@ pub enum Step {
     Check(Vec<IpAddr>, String),
     /// These should be there, but the provider may not be called yet (see `again`).
     Wait(Vec<IpAddr>),
-    /// These should be there, but the provider cannot be called before the clock is set.
+    /// These should be there, but the provider cannot be called before the clock is right.
     Clock(Vec<IpAddr>),
     /// A permanent error; idle until the owner changes something.
     Latched,
@@ -158,7 +158,7 @@ fn record(
     };
     if !addresses.is_empty() {
         let check = match name.shared_line == SharedLine::Outside && published == addresses {
-            true if view.clock_unset.is_none() => unchecked(journal, wan, now),
+            true if view.clock == Clock::Right => unchecked(journal, wan, now),
             _ => None,
         };
         if check.is_some_and(|at| at <= now) {
@@ -396,20 +396,30 @@ fn vpn(name: &Name, device: &str) -> String {
 
 /// Why a name's provider is not to be called with the clock as it is.
 fn clock(view: &WanView, config: &Config, name: &Name) -> Option<String> {
-    let clock = view.clock_unset?;
+    let doubt = doubt(view.clock)?;
     let account = config.account(&name.account)?;
-    providers::needs_clock(providers::find(&account.provider)?, account).then(|| unset(clock))
+    providers::needs_clock(providers::find(&account.provider)?, account).then_some(doubt)
 }
 
-/// What an unset clock keeps from working, and what to do. The date alone: a text that changes
-/// every second would be told every second.
-pub fn unset(clock: u64) -> String {
-    let time = utc(clock);
-    format!(
-        "the clock of this machine is not set: it shows {}, which is before this reachd was made; \
-         certificates and signatures need the right time. Waiting for NTP",
-        time.split(' ').next().unwrap_or_default()
-    )
+/// What speaks against the clock, what that keeps from working, and what to do. The date alone: a
+/// text that changes every second would be told every second.
+pub fn doubt(clock: Clock) -> Option<String> {
+    let (what, shows, why, end) = match clock {
+        Clock::Right => return None,
+        Clock::Unset(shows) => ("is not set", shows, "which is before this reachd was made", ""),
+        Clock::Stale(shows) => (
+            "may be old",
+            shows,
+            "the boot took that from a file, and the kernel says that nobody has set it since",
+            ", at most until 5 minutes after the boot",
+        ),
+    };
+    let time = utc(shows);
+    let day = time.split(' ').next().unwrap_or_default();
+    Some(format!(
+        "the clock of this machine {what}: it shows {day}, {why}; certificates and \
+         signatures need the right time. Waiting for NTP{end}"
+    ))
 }
 
 /// How we know the WAN, for people.
@@ -418,6 +428,7 @@ pub fn because(because: &Because) -> String {
         Because::Config => "the config names it".into(),
         Because::Netifd(network) => format!("default route of network '{network}'"),
         Because::KernelRoute => "the kernel sends Internet traffic this way".into(),
+        Because::KernelSource => "the kernel sends packets from its address this way".into(),
     }
 }
 
@@ -458,6 +469,7 @@ mod tests {
                 ca_file: None,
                 allow_http: false,
                 gateway_map: false,
+                resolvers: Vec::new(),
             },
             accounts: vec![Account {
                 id: "mine".into(),

@@ -2,9 +2,11 @@
 //! the look itself, which is `collect`'s; how it is shown is `render`'s.
 
 use crate::checks::dnat::dnats;
+use crate::checks::named;
 use crate::checks::{self, Count, Facts, acl};
 use crate::last::{FORWARD, NOT_KNOWN, Said};
 use crate::model::address::{Prefix, is_global};
+use crate::model::answer::UNASKED;
 use crate::model::config::Accept;
 use crate::model::finding::{
     Axis, Effect, Evidence, Expose, Finding, Means, Reach, Severity, Status, Where,
@@ -41,6 +43,8 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
     /// Worst first.
     pub findings: Vec<Finding>,
+    /// The names that DNS servers were asked for.
+    pub names: Vec<named::Shown>,
     pub count: Count,
     /// Ids of checks that could not tell of everything they were asked about.
     pub untold: Vec<&'static str>,
@@ -64,8 +68,9 @@ pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], n
     let (mut findings, count, untold) = checks::run_all(&facts);
     let idle_accepts = accept(&mut findings, accepts, &utc(now));
     let verdicts = (0..forwards.len()).map(|index| verdict(&facts, index, &findings)).collect();
+    let names = named::shown(&facts);
     let no_router = no_router(&snapshot, &forwards);
-    Report { no_router, forwards, verdicts, findings, count, untold, idle_accepts, snapshot }
+    Report { no_router, forwards, verdicts, findings, names, count, untold, idle_accepts, snapshot }
 }
 
 impl Report {
@@ -152,6 +157,7 @@ impl Report {
             ("UPnP", why(&s.mappings)),
             ("SSH config", why(&s.ssh)),
             ("targets", why(&s.targets).filter(|why| *why != UNTRIED)),
+            ("names", why(&s.names).filter(|why| *why != UNASKED)),
         ];
         all.into_iter().filter_map(|(part, why)| Some((part, why?))).collect()
     }
@@ -265,21 +271,23 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
     // What stands in the way, from the outside in.
     let place = |effect: Effect| match effect {
         Effect::Blocked(Where::Line) => 0,
-        Effect::Blocked(Where::Rule) => 1,
-        Effect::Blocked(Where::Acl) => 2,
-        Effect::Blocked(_) => 3,
-        Effect::Down => 4,
-        Effect::Partial => 5,
-        Effect::None => 6,
+        Effect::Blocked(Where::Name) => 1,
+        Effect::Blocked(Where::Rule) => 2,
+        Effect::Blocked(Where::Acl) => 3,
+        Effect::Blocked(_) => 4,
+        Effect::Down => 5,
+        Effect::Partial => 6,
+        Effect::None => 7,
     };
     let told = about.iter().filter(|f| f.status != Status::Unknown && f.effect != Effect::None);
     let block = told.min_by_key(|finding| place(finding.effect));
     let seen = passive(facts, forward);
     let (reach, why) = match (block, seen) {
         (Some(finding), seen) => match (finding.effect, seen) {
-            (Effect::Down | Effect::Blocked(Where::Line | Where::Host), Some(flow)) => {
-                proved(flow, &mut evidence)
-            }
+            (
+                Effect::Down | Effect::Blocked(Where::Line | Where::Name | Where::Host),
+                Some(flow),
+            ) => proved(flow, &mut evidence),
             (Effect::Blocked(at), _) => (Reach::Blocked(at), finding.title.to_string()),
             (Effect::Down, _) => (Reach::Down, finding.title.to_string()),
             _ => (Reach::Partial, finding.title.to_string()),

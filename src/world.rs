@@ -266,6 +266,12 @@ pub trait Sys: Net {
         Err("no routes here".into())
     }
 
+    /// Marks by which the kernel's rules send packets other ways.
+    fn marks(&mut self, family: Family) -> Vec<u32> {
+        let _ = family;
+        Vec::new()
+    }
+
     /// The routers on the way from `source`, a usable address of `device`, towards the Internet:
     /// one entry for each TTL up to `most`, ending early where the way ends. All are asked at
     /// once and waited for about a second; TERM ends it.
@@ -327,6 +333,17 @@ pub trait Sys: Net {
 
     /// Time since boot (CLOCK_BOOTTIME): never jumps, survives our own restarts.
     fn now(&self) -> Duration;
+
+    /// The kernel says that nobody keeps its wall clock right.
+    fn unsynchronised(&self) -> bool {
+        false
+    }
+
+    /// When the files of a folder were last written, seconds since 1970; empty if it is none.
+    fn written(&self, folder: &str) -> Vec<u64> {
+        let _ = folder;
+        Vec::new()
+    }
 
     /// Tells one boot from another (`/proc/sys/kernel/random/boot_id`); empty if unknown.
     fn boot_id(&self) -> String;

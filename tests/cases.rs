@@ -11,6 +11,7 @@
 //!              route FAMILY INDEX [via GATEWAY]          the kernel's way to the Internet
 //!              bound INDEX FAMILY via GATEWAY            the same for a socket bound to a link
 //!              from ADDRESS INDEX                        the same for packets with this source
+//!              mark MARK INDEX                           the same for packets with this mark
 //!              says SERVICE ADDRESS | says SERVICE ! WHY what a lookup answers; in both families
 //!                                                        by two lines, one after the other
 //!              natpmp CODE ADDRESS                       what the gateway says of itself
@@ -51,6 +52,7 @@ struct Case {
     routes: Vec<(Family, Route)>,
     bound: Vec<(u32, Family, IpAddr)>,
     from: Vec<(IpAddr, u32)>,
+    marks: Vec<(u32, u32)>,
     natpmp: Option<(u16, Ipv4Addr)>,
     hops: Vec<Hop>,
     says: Vec<(String, Result<IpAddr, String>)>,
@@ -213,9 +215,16 @@ impl Sys for Router {
             let same = default.filter(|way| way.device == device).and_then(|way| way.gateway);
             return Ok(Some(Route { device, gateway: gateway.or(same), source: own(device) }));
         }
+        let marked = self.case.marks.iter().find(|(mark, _)| *mark == query.mark);
+        let marked = marked.map(|(_, device)| *device);
         let ruled = query.source.and_then(|from| self.case.from.iter().find(|(ip, _)| *ip == from));
-        let ruled = ruled.map(|(_, device)| Route { device: *device, gateway: None, source: None });
+        let ruled = ruled.map(|(_, device)| *device).or(marked);
+        let ruled = ruled.map(|device| Route { device, gateway: None, source: None });
         Ok(ruled.or(default))
+    }
+
+    fn marks(&mut self, _: Family) -> Vec<u32> {
+        self.case.marks.iter().map(|(mark, _)| *mark).collect()
     }
 
     fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
@@ -324,6 +333,10 @@ fn read_router(case: &mut Case, text: &str) {
             }
             ["from", ip, index] => {
                 case.from.push((ip.parse().unwrap(), index.parse().unwrap()));
+            }
+            ["mark", mark, index] => {
+                let mark = u32::from_str_radix(mark.trim_start_matches("0x"), 16).unwrap();
+                case.marks.push((mark, index.parse().unwrap()));
             }
             ["says", service, "!", why @ ..] => {
                 case.says.push((service.to_string(), Err(why.join(" "))));

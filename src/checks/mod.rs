@@ -8,6 +8,8 @@ mod dest;
 pub mod dnat;
 mod expose;
 mod live;
+mod name;
+pub mod named;
 mod order;
 pub mod path;
 mod ports;
@@ -46,6 +48,7 @@ pub struct Check {
 /// All, by group, in the order in which they are told.
 pub const ALL: &[&[Check]] = &[
     path::CHECKS,
+    name::CHECKS,
     rule::CHECKS,
     dest::CHECKS,
     order::CHECKS,
@@ -294,6 +297,8 @@ fn suppress(findings: &mut [Finding]) {
         let causes = |other: &&Finding| {
             other.status != Status::Unknown
                 && check.after.contains(&other.id)
+                // Each name is a matter of its own.
+                && (other.subject == one.subject || !other.id.starts_with("name."))
                 && (other.forwards.is_empty()
                     || one.forwards.iter().all(|forward| other.forwards.contains(forward)))
         };

@@ -217,6 +217,26 @@ fn whose_router_is_above() {
     assert!(verdict.evidence.iter().all(|text| !text.contains(char::is_control)));
 }
 
+/// That it answers PCP proves nothing; it is a way to learn more.
+#[test]
+fn a_gateway_that_speaks_pcp_can_be_asked_more() {
+    let home = wan("dhcp", "wan0", &["192.168.1.20"]);
+    let told = |gateway: &Gateway| {
+        let facts =
+            Facts { wan: &home, seen: &[], gateway: Some(gateway), hops: &[], assume_public: &[] };
+        verdict(&facts).evidence.iter().any(|text| text.contains("option gateway_map '1'"))
+    };
+    let mut gateway = silent("192.168.1.1");
+    assert!(!told(&gateway));
+    gateway.pcp_announce = Known::Known(0);
+    assert!(told(&gateway));
+    gateway.natpmp = Known::Known((0, "8.1.1.9".parse().ok()));
+    assert!(!told(&gateway), "it has told already");
+    gateway.natpmp = Known::unknown("no answer");
+    gateway.pcp_map = Known::Known((2, None));
+    assert!(!told(&gateway), "it was asked");
+}
+
 #[test]
 fn a_map_address_only_looks_public() {
     let mut map = wan("map", "map-wan4", &["93.184.7.20"]);
@@ -349,7 +369,9 @@ fn meanings_name_the_next_step() {
          address, 203.0.113.9."
     );
     home.access.astray = Some("wg0".into());
-    assert!(text(&home, None, &[]).contains(" would leave by wg0: "));
+    assert!(text(&home, None, &[]).contains(" leave by wg0, whatever their mark. "));
+    home.access.back_by = Some(0x200);
+    assert!(text(&home, None, &[]).contains(" leave by wg0 unless they are marked 0x200, "));
     let mobile = text(&wan("qmi", "wwan0", &["100.64.7.9"]), None, &[]);
     assert!(mobile.contains("or use IPv6 or a tunnel. Some carriers sell"), "{mobile}");
 }

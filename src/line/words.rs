@@ -91,11 +91,21 @@ pub fn meaning(verdict: &Verdict, wan: &Wan, prefixes: &[Prefix]) -> String {
             label(wan.family)
         ),
     };
-    if let Some(astray) = &wan.access.astray {
-        text.push_str(&format!(
-            " Answers from its own address would leave by {astray}: connections over this WAN \
-             break unless mwan3 or pbr sends them back."
-        ));
+    match (&wan.access.astray, wan.access.back_by) {
+        (Some(astray), Some(mark)) => text.push_str(&format!(
+            " Answers from its own address leave by {astray} unless they are marked {mark:#x}, as \
+             mwan3 or pbr marks those of connections that came in here."
+        )),
+        (Some(astray), None) => {
+            if verdict.line == Line::Public {
+                text = "The address is public, but connections that come in here break.".into();
+            }
+            text.push_str(&format!(
+                " Answers from its own address leave by {astray}, whatever their mark. Have packets \
+                 from it leave by this line, with mwan3, pbr or an ip rule."
+            ));
+        }
+        (None, _) => {}
     }
     text
 }

@@ -191,6 +191,9 @@ pub struct Access {
     pub egress: Option<String>,
     /// The device by which answers from the WAN's own address would leave, if it is another.
     pub astray: Option<String>,
+    /// With `astray`: answers with this mark leave by the WAN; `None`: with none that the kernel's
+    /// rules know.
+    pub back_by: Option<u32>,
     /// Prefixes delegated to us over this device.
     pub delegated: Vec<Prefix>,
     /// netifd's complaints: `pppoe: AUTH_FAILED`.

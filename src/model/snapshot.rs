@@ -2,6 +2,7 @@
 //! judgement: that is `checks`.
 
 use super::address::Prefix;
+use super::answer::Asked;
 use super::forward::{Forward, Proto};
 use super::known::Known;
 use super::line;
@@ -227,4 +228,6 @@ pub struct Snapshot {
     pub line: Known<Vec<LineOf>>,
     /// Hosts that forwards lead to, as they answered the router.
     pub targets: Known<Vec<Try>>,
+    /// The names that point here, as DNS servers tell them.
+    pub names: Known<Vec<Asked>>,
 }

@@ -114,6 +114,7 @@ fn wan(one: &OneLine, lines: &Lines) -> Value {
     put(&mut out, "external", told.outside.map(text_of));
     put(&mut out, "egress", access.egress.clone());
     put(&mut out, "astray", access.astray.clone());
+    put(&mut out, "back_by_mark", access.back_by.map(|mark| format!("{mark:#x}")));
     let mut add = |key: &str, value: Value| drop(out.insert(key.into(), value));
     add("family", wan.family.to_string().into());
     add("addrs", own.iter().map(IpAddr::to_string).collect());

@@ -58,6 +58,9 @@ fn body(report: &Report, out: &mut String) {
             escape(&line::summary(&one.verdict))
         );
     }
+    for name in &report.names {
+        let _ = writeln!(out, "<p>{}</p>", escape(&name.words()));
+    }
     let whole: Vec<&Finding> = report.open().filter(|f| f.forwards.is_empty()).collect();
     if !whole.is_empty() {
         out.push_str("<h2>The whole router</h2>\n<section>");
@@ -162,7 +165,7 @@ fn seen(all: &[Evidence], out: &mut String) {
 /// Internet, line, router, host; a cross where it ends.
 fn drawing(one: &Forward, verdict: &Verdict, out: &mut String) {
     let end = match verdict.reach {
-        Reach::Blocked(Where::Line) => Some(118),
+        Reach::Blocked(Where::Line | Where::Name) => Some(118),
         Reach::Blocked(Where::Rule | Where::Acl) => Some(258),
         Reach::Blocked(Where::Host | Where::Service) | Reach::Down => Some(398),
         _ => None,

@@ -24,6 +24,12 @@ pub fn text(report: &Report, now: u64, all: bool, colour: bool) -> String {
         return out;
     }
     wan(report, &mut out);
+    if let Known::Unknown(why) = &report.snapshot.names {
+        push(&mut out, "NAME  ", &plain(&format!("not looked up: {why}")));
+    }
+    for name in &report.names {
+        push(&mut out, "NAME  ", &plain(&name.words()));
+    }
     table(report, &mut out);
     let mut notes: Vec<&str> = Vec::new();
     let mut told: Vec<&str> = Vec::new();

@@ -23,8 +23,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE (linux/rtnetlink.h).
-const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+/// RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_IFADDR, _IPV6_ROUTE and the 19th,
+/// RTNLGRP_IPV6_RULE (linux/rtnetlink.h).
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 1 << 18;
 
 /// NFNLGRP_NFTABLES, the 7th (linux/netfilter/nfnetlink.h), as a bit.
 const NFTABLES: u32 = 1 << 6;
@@ -85,6 +86,19 @@ pub fn route(query: &RouteQuery) -> Result<Option<Route>, String> {
         Err(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => Ok(None),
         Err(errno) => Err(format!("the kernel's route lookup failed: {}", errno.desc())),
     }
+}
+
+/// The marks of the kernel's policy rules; none where it has no such rules.
+pub fn marks(family: Family) -> Vec<u32> {
+    let mut found = Vec::new();
+    let asked = dump("rules", &rtnetlink::dump_rules(family, 1), &mut |message| match message {
+        Some(message) => found.extend(rtnetlink::mark(message)),
+        None => found.clear(),
+    });
+    if let Err(why) = asked {
+        debug!("{why}");
+    }
+    found
 }
 
 /// The IPv6 neighbours that were heard of: the link's index, MAC, address.

@@ -1,7 +1,7 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
 use super::netlink::{self, Bell, Rules};
-use super::{World, clock, events, exec, hops, knock, signals};
+use super::{World, adjtimex, clock, events, exec, files, hops, knock, signals};
 use crate::model::known::Known;
 use crate::model::lan::Mac;
 use crate::model::line::Hop;
@@ -48,6 +48,10 @@ impl Sys for World {
 
     fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
         netlink::route(query)
+    }
+
+    fn marks(&mut self, family: Family) -> Vec<u32> {
+        netlink::marks(family)
     }
 
     fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
@@ -107,6 +111,14 @@ impl Sys for World {
 
     fn now(&self) -> Duration {
         clock::since_boot()
+    }
+
+    fn unsynchronised(&self) -> bool {
+        adjtimex::unsynchronised()
+    }
+
+    fn written(&self, folder: &str) -> Vec<u64> {
+        files::written(folder)
     }
 
     fn boot_id(&self) -> String {

@@ -22,6 +22,9 @@ pub const RTM_DELROUTE: u16 = 25;
 pub const RTM_GETROUTE: u16 = 26;
 pub const RTM_NEWNEIGH: u16 = 28;
 pub const RTM_GETNEIGH: u16 = 30;
+pub const RTM_NEWRULE: u16 = 32;
+pub const RTM_DELRULE: u16 = 33;
+pub const RTM_GETRULE: u16 = 34;
 
 const NLM_F_REQUEST: u16 = 0x01;
 const NLM_F_DUMP: u16 = 0x300;
@@ -41,6 +44,9 @@ const NDA_LLADDR: u16 = 2;
 
 /// NUD_INCOMPLETE, NUD_FAILED, NUD_NOARP (linux/neighbour.h): nobody is known to be there.
 const NUD_NOBODY: u16 = 0x01 | 0x20 | 0x40;
+
+/// linux/fib_rules.h.
+const FRA_FWMARK: u16 = 10;
 
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
@@ -85,6 +91,12 @@ pub fn dump_addresses(family: Family, seq: u32) -> Vec<u8> {
 pub fn dump_neighbours(seq: u32) -> Vec<u8> {
     // struct ndmsg: family, padding (3 bytes), index (i32), state (u16), flags, type.
     request(RTM_GETNEIGH, NLM_F_DUMP, seq, &[AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+}
+
+/// RTM_GETRULE for all policy rules of one family.
+pub fn dump_rules(family: Family, seq: u32) -> Vec<u8> {
+    // struct fib_rule_hdr: family, lengths, tos, table, two reserved, action, flags (u32).
+    request(RTM_GETRULE, NLM_F_DUMP, seq, &[af(family), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }
 
 /// RTM_GETROUTE: which way would the kernel send a packet to `to`, by `device` if that is not 0,
@@ -178,6 +190,16 @@ pub fn neighbour(message: &Message<'_>) -> Option<(u32, Mac, Ipv6Addr)> {
     Some((index, mac?, to?))
 }
 
+/// The mark that a RTM_NEWRULE message's rule looks for.
+pub fn mark(message: &Message<'_>) -> Option<u32> {
+    if message.kind != RTM_NEWRULE {
+        return None;
+    }
+    let mut attributes = attributes(message.payload.get(12..)?);
+    let (_, value) = attributes.find(|(kind, _)| *kind == FRA_FWMARK)?;
+    u32_at(value, 0)
+}
+
 /// The reply to [`lookup_route`]; `None` where packets go nowhere.
 pub fn route(message: &Message<'_>) -> Option<Route> {
     let family = *message.payload.first()?;
@@ -206,11 +228,11 @@ pub fn error(message: &Message<'_>) -> Option<i32> {
     u32_at(message.payload, 0).map(|code| (code as i32).wrapping_neg())
 }
 
-/// Can this change what we publish? Addresses and links: yes. Routes: only default ones, so that
-/// a router with a full table does not keep us awake.
+/// Can this change what we publish? Addresses, links and rules: yes. Routes: only default ones, so
+/// that a router with a full table does not keep us awake.
 pub fn is_news(message: &Message<'_>) -> bool {
     match message.kind {
-        RTM_NEWLINK | RTM_DELLINK | RTM_NEWADDR | RTM_DELADDR => true,
+        RTM_NEWLINK | RTM_DELLINK | RTM_NEWADDR | RTM_DELADDR | RTM_NEWRULE | RTM_DELRULE => true,
         RTM_NEWROUTE | RTM_DELROUTE => message.payload.get(1) == Some(&0),
         _ => false,
     }
@@ -342,7 +364,7 @@ mod tests {
             }
             for message in messages(&bytes).take(1000) {
                 let _ = (address(&message), route(&message), error(&message));
-                let _ = (is_news(&message), neighbour(&message));
+                let _ = (is_news(&message), neighbour(&message), mark(&message));
             }
         }
     }
@@ -418,6 +440,26 @@ mod tests {
             let want = Route { device: 7, gateway, source: Some(own) };
             assert_eq!(route(&messages(&bytes).next().unwrap()), Some(want));
         }
+    }
+
+    #[test]
+    fn a_rule_looks_for_a_mark() {
+        // `fwmark 0x100/0x3f00 lookup 1`, as the kernel tells it.
+        let mut body = vec![AF_INET, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0];
+        body.extend(attribute(15, &1u32.to_ne_bytes()));
+        body.extend(attribute(6, &2001u32.to_ne_bytes()));
+        body.extend(attribute(FRA_FWMARK, &0x100u32.to_ne_bytes()));
+        body.extend(attribute(16, &0x3f00u32.to_ne_bytes()));
+        let bytes = request(RTM_NEWRULE, 2, 1, &body);
+        assert_eq!(mark(&messages(&bytes).next().unwrap()), Some(0x100));
+        for len in 0..bytes.len() {
+            assert_eq!(messages(&bytes[..len]).filter_map(|m| mark(&m)).count(), 0);
+        }
+        let without = request(RTM_NEWRULE, 2, 1, &body[..12]);
+        assert_eq!(mark(&messages(&without).next().unwrap()), None);
+        let asked = dump_rules(Family::Ipv6, 3);
+        let asked = messages(&asked).next().unwrap();
+        assert_eq!((asked.kind, asked.payload.len(), asked.payload[0]), (34, 12, AF_INET6));
     }
 
     #[test]
