@@ -27,6 +27,7 @@ const HOSTILE: &[&[u8]] = &[
     b"\x1b[2J<script>alert(1)</script>",
     b"'\"><img src=x onerror=alert(1)>&amp;",
     "\u{202e}gnp.exe\u{200b}".as_bytes(),
+    b"\\u001b[2J<script>alert(1)</script>\\u202e\\n",
     b"\xff\xfe\x00\xc3\x28",
     b"4294967296",
     b"-1",
