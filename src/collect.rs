@@ -18,7 +18,6 @@ use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
 use crate::model::snapshot::{Firewall, LineOf, Mapping, Network, Record, Snapshot, Told, Upnpd};
 use crate::model::target::{Try, UNTRIED};
-use crate::model::wan::Link;
 use crate::observe;
 use crate::parse::uci::{self, Package};
 use crate::parse::{firewall, networks, nft, services, sockets, tables};
@@ -192,11 +191,12 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
     };
     let mut now = dump.as_known().and_then(|dump| networks::netifd(dump).into());
     // Without netifd the kernel's links stand for networks.
+    let written = place.package(NETWORK);
     if place.root.is_none() && place.sys.netifd().is_none() {
-        now = kernel(place);
+        let named = written.known().and_then(Option::as_ref).map(services::networks);
+        now = kernel(place, &named.unwrap_or_default());
     }
     let loaded = loaded(place);
-    let written = place.package(NETWORK);
     // Best of three: how it is, how it was when the firewall was loaded, what is configured.
     let known = match (&now, &loaded, &written) {
         (Known::Known(now), ..) => now.clone(),
@@ -273,20 +273,44 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
     snapshot
 }
 
-/// Each link as a network of its own.
-fn kernel(place: &mut Place) -> Known<Vec<Network>> {
+/// Each link as a network of its own, or as those that the config gives its device.
+fn kernel(place: &mut Place, named: &[Network]) -> Known<Vec<Network>> {
     let out = Family::BOTH.map(|family| place.sys.route_device(family).ok().flatten());
     Known::from(place.sys.links()).map(|links| {
-        let network = |link: Link| Network {
-            default_route: out.contains(&Some(link.index)) && !link.loopback,
-            addresses: link.addresses.iter().map(|one| (one.ip, one.prefix_len)).collect(),
-            up: link.up,
-            device: Some(link.name.clone()),
-            name: link.name,
-            ..Network::default()
-        };
-        links.into_iter().map(network).collect()
+        let all: Vec<String> = links.iter().map(|link| link.name.clone()).collect();
+        let mut networks = Vec::new();
+        for link in links {
+            let network = Network {
+                default_route: out.contains(&Some(link.index)) && !link.loopback,
+                addresses: link.addresses.iter().map(|one| (one.ip, one.prefix_len)).collect(),
+                up: link.up,
+                device: Some(link.name.clone()),
+                ..Network::default()
+            };
+            let before = networks.len();
+            for one in named.iter().filter(|one| carrier(one, named, &all) == link.name) {
+                let (name, proto) = (one.name.clone(), one.proto.clone());
+                networks.push(Network { name, proto, ..network.clone() });
+            }
+            if networks.len() == before {
+                networks.push(Network { name: link.name, ..network });
+            }
+        }
+        networks
     })
+}
+
+/// The device that a network of the config is on: `pppoe-wan` where there is one, `@wan` by that.
+fn carrier(network: &Network, named: &[Network], links: &[String]) -> String {
+    let own = [&network.proto, "-", &network.name].concat();
+    if links.contains(&own) {
+        return own;
+    }
+    let device = network.device.clone().unwrap_or_default();
+    let Some(other) = device.strip_prefix('@') else { return device };
+    let other = named.iter().find(|one| one.name == other);
+    let chained = |one: &&Network| one.device.as_ref().is_some_and(|name| name.starts_with('@'));
+    other.filter(|one| !chained(one)).map(|one| carrier(one, named, links)).unwrap_or(device)
 }
 
 /// The daemon's, and the moment it is read at.

@@ -27,6 +27,7 @@ const HOSTILE: &[&[u8]] = &[
     b"\x1b[2J<script>alert(1)</script>",
     b"'\"><img src=x onerror=alert(1)>&amp;",
     "\u{202e}gnp.exe\u{200b}".as_bytes(),
+    b"\\u001b[2J<script>alert(1)</script>\\u202e\\n",
     b"\xff\xfe\x00\xc3\x28",
     b"4294967296",
     b"-1",
@@ -127,7 +128,8 @@ fn feed_all(name: &str, turns: u64) {
             }
             continue;
         }
-        for seed in &corpus {
+        // What makes whole reports is in tests/report, read there as it is.
+        for seed in corpus.iter().filter(|_| name != "house") {
             feed(name, reader, seed, &mut wrong);
         }
         for _ in 0..turns {
@@ -184,7 +186,7 @@ fn cut_anywhere() {
     let mut wrong = Vec::new();
     for (name, group) in GROUPS.iter().filter(|(name, _)| ["wire", "files"].contains(name)) {
         for reader in group() {
-            for seed in seeds(name, &reader).iter().filter(|seed| seed.len() < 3_000) {
+            for seed in seeds(name, &reader).iter().filter(|seed| seed.len() < 1_500) {
                 for end in 0..seed.len() {
                     feed(name, &reader, &seed[..end], &mut wrong);
                 }

@@ -378,6 +378,27 @@ fn hostile_names_in_every_format() {
     }
 }
 
+/// As above, where a program wrote it into a rule's comment: miniupnpd does so with what it is told.
+#[test]
+fn hostile_comments_in_every_format() {
+    let root = copy("live", "comment");
+    let path = root.join("cmd/nft-j-list-ruleset.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mark = "\"comment\": \"";
+    assert!(text.matches(mark).count() > 10);
+    let hostile = format!(r#"{mark}\u001b[2J<script>alert(1)</script>\u202e\n\"&'% {{fqdn}} "#);
+    fs::write(&path, text.replace(mark, &hostile)).unwrap();
+    for format in ["text", "html", "sarif", "prometheus", "lines", "json"] {
+        let shown = String::from_utf8(report(&root, format).stdout).unwrap();
+        assert!(shown.contains("alert(1)") || format == "prometheus", "{format} has none of it");
+        // In the JSON it is data; only a terminal is spared.
+        assert!(!shown.contains('\u{1b}'), "{format}");
+        assert!(format == "json" || !shown.contains('\u{202e}'), "{format}");
+        assert!(!(format == "html" && shown.contains("<script")));
+    }
+    fs::remove_dir_all(&root).unwrap();
+}
+
 /// The demo house has each verdict that there is, and each place where a forward can end has a
 /// case somewhere.
 #[test]

@@ -270,11 +270,13 @@ pub fn sarif(report: &Report) -> String {
         .map(|finding| {
             let line = finding.forwards.first().and_then(|at| report.forwards.get(*at));
             let line = line.map_or(1, |forward| forward.line.max(1));
+            // Shown to people as it is, unlike the JSON, which is data.
+            let text = format!("{}: {} {}", finding.subject, finding.text, finding.fix);
             let mut result = json!({
                 "ruleId": finding.id,
                 "kind": kind(finding),
                 "level": level(finding),
-                "message": {"text": format!("{}: {} {}", finding.subject, finding.text, finding.fix)},
+                "message": {"text": super::report_text::plain(&text)},
                 "locations": [{"physicalLocation": {
                     "artifactLocation": {"uri": "etc/config/firewall"},
                     "region": {"startLine": line},

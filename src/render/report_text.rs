@@ -9,6 +9,7 @@ use crate::model::forward::{Forward, Origin};
 use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::model::utc::utc;
+pub use crate::model::words::plain;
 use crate::report::{Report, Verdict};
 use std::fmt::Write;
 
@@ -263,15 +264,6 @@ pub fn explain_all() -> String {
         push(&mut out, &format!("{:<22} {:<9} ", check.id, check.severity.word()), check.title);
     }
     out
-}
-
-/// Foreign text for a terminal: no control characters, nothing that turns the writing round.
-pub fn plain(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
-    };
-    text.chars().map(|c| if hidden(c) { '?' } else { c }).collect()
 }
 
 /// In the table, all but open.

@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from house import Failed, binary, need
+from house import Failed, binary, need, peak
 
 WAN = "203.0.113.5"
 FORWARDS = {"web": ("tcp", 8080, "192.168.1.10"), "closed": ("tcp", 8081, "192.168.1.10"),
@@ -127,6 +127,55 @@ def test_report_no_targets(house):
         raise Failed(f"the bundle tells {sorted(got)}")
 
 
+FLOOD = """#!/bin/sh
+printf '{"nftables": ['
+exec yes '{"rule": {"family": "inet", "table": "fw4", "chain": "input", "handle": 1, "expr": []}},'
+"""
+MISSING = {
+    "no nft": (None, "there is no nft here", 5),
+    "50 MB of ruleset": (FLOOD, "more than", 10),
+    "an nft that hangs": ("#!/bin/sh\nexec sleep 60\n", "15 s", 25),
+    "an nft that may not": ("#!/bin/sh\necho 'Operation not permitted' >&2\nexit 1\n",
+                            "Operation not permitted", 5),
+    "an nft of the future": ("#!/bin/sh\necho '{\"nftables\": [{\"metainfo\": "
+                             "{\"json_schema_version\": 2}}]}'\n", "another version", 5),
+}
+
+
+def test_report_missing_programs(house):
+    """What a program does not tell costs what rests on it, and nothing else: forwards stay listed,
+    their hosts are tried, nothing is called open."""
+    build(house)
+    if "wan0" in {one["iface"] for one in report(house)["line"]["wans"]}:
+        raise Failed("without ubus it does not know the config's name for wan0")
+    house.rtr.tmpfs("/usr/sbin", "mode=755")
+    nft = "/usr/sbin/nft"
+
+    def put(script):
+        with open(nft, "w") as file:
+            file.write(script)
+        os.chmod(nft, 0o755)
+    for what, (script, why, seconds) in MISSING.items():
+        if script:
+            house.rtr(put, script)
+        begin = time.monotonic()
+        house.last, size = peak([binary(), "report", "--json"], house.rtr)
+        took, shown = time.monotonic() - begin, json.loads(house.last)
+        unread = {one["part"]: one["why"] for one in shown["unread"]}
+        if why not in unread.get("live ruleset", "(it was read)"):
+            raise Failed(f"{what}: {unread}")
+        if told(shown) != ALWAYS or len(shown["forwards"]) != len(FORWARDS):
+            raise Failed(f"{what}: {sorted(told(shown))}, {len(shown['forwards'])} forwards")
+        verdicts = {one["reach"]["verdict"] for one in shown["forwards"]}
+        if "open" in verdicts or "unknown" not in verdicts:
+            raise Failed(f"{what}: {verdicts}")
+        if took > seconds + 8 or size > 24 * 1024:
+            raise Failed(f"{what}: {took:.1f} s, {size} KB")
+
+
+test_report_missing_programs.seconds = 20
+
+
 LIVE = """flush ruleset
 table inet fw4 {
  chain input { type filter hook input priority filter; policy drop; ct state established,related accept; iifname "lan0" accept; }
@@ -178,55 +227,3 @@ def test_report_without_rights(house):
             raise Failed(f"{who}: {verdicts[who]}")
     if verdicts["root"] != verdicts["admin"]:
         raise Failed(f"{verdicts['admin']} with the right, {verdicts['root']} as root")
-
-
-FLOOD = """#!/bin/sh
-printf '{"nftables": ['
-exec yes '{"rule": {"family": "inet", "table": "fw4", "chain": "input", "handle": 1, "expr": []}},'
-"""
-MISSING = {
-    "no nft": (None, "there is no nft here", 5),
-    "50 MB of ruleset": (FLOOD, "more than", 10),
-    "an nft that hangs": ("#!/bin/sh\nexec sleep 60\n", "15 s", 25),
-    "an nft that may not": ("#!/bin/sh\necho 'Operation not permitted' >&2\nexit 1\n",
-                            "Operation not permitted", 5),
-    "an nft of the future": ("#!/bin/sh\necho '{\"nftables\": [{\"metainfo\": "
-                             "{\"json_schema_version\": 2}}]}'\n", "another version", 5),
-}
-
-
-def test_report_missing_programs(house):
-    """What a program does not tell costs what rests on it, and nothing else: forwards stay listed,
-    their hosts are tried, nothing is called open."""
-    build(house)
-    need("busybox")
-    house.rtr.tmpfs("/usr/sbin", "mode=755")
-    nft = "/usr/sbin/nft"
-
-    def put(script):
-        with open(nft, "w") as file:
-            file.write(script)
-        os.chmod(nft, 0o755)
-    for what, (script, why, seconds) in MISSING.items():
-        if script:
-            house.rtr(put, script)
-        begin = time.monotonic()
-        done = house.rtr(subprocess.run, ["busybox", "time", "-v", binary(), "report", "--json"],
-                         capture_output=True, text=True)
-        took, house.last = time.monotonic() - begin, done.stdout
-        shown = json.loads(done.stdout)
-        unread = {one["part"]: one["why"] for one in shown["unread"]}
-        if why not in unread.get("live ruleset", "(it was read)"):
-            raise Failed(f"{what}: {unread}")
-        if told(shown) != ALWAYS or len(shown["forwards"]) != len(FORWARDS):
-            raise Failed(f"{what}: {sorted(told(shown))}, {len(shown['forwards'])} forwards")
-        verdicts = {one["reach"]["verdict"] for one in shown["forwards"]}
-        if "open" in verdicts or "unknown" not in verdicts:
-            raise Failed(f"{what}: {verdicts}")
-        size = int(next(line for line in done.stderr.splitlines() if "Maximum resident" in line)
-                   .rsplit(":", 1)[1])
-        if took > seconds + 8 or size > 24 * 1024:
-            raise Failed(f"{what}: {took:.1f} s, {size} KB")
-
-
-test_report_missing_programs.seconds = 20
