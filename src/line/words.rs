@@ -1,7 +1,7 @@
 //! What a verdict is called, and what it means for the owner.
 
 use super::label;
-use crate::model::address::Prefix;
+use crate::model::address::{Kind, Prefix, class};
 use crate::model::known::Known;
 use crate::model::line::{Certainty, Line, MapKind, PortSet, Upstream, Verdict};
 use crate::model::name::Family;
@@ -86,10 +86,7 @@ pub fn meaning(verdict: &Verdict, wan: &Wan, prefixes: &[Prefix]) -> String {
                             there to follow the line."
             .into(),
         Line::Down => "Nothing can be reached over it.".to_string(),
-        Line::Unknown => format!(
-            "What the {} line gives could not be told; nothing is concluded from that.",
-            label(wan.family)
-        ),
+        Line::Unknown => unknown(wan, prefixes),
     };
     match (&wan.access.astray, wan.access.back_by) {
         (Some(astray), Some(mark)) => text.push_str(&format!(
@@ -133,6 +130,23 @@ fn double_nat(upstream: &Upstream, wan: &Wan) -> String {
         "Connections reach {who} first: forward the same ports there{to}, or put it into bridge \
          mode.{publish}"
     )
+}
+
+/// What holds whichever it is.
+fn unknown(wan: &Wan, prefixes: &[Prefix]) -> String {
+    let has = |kind| wan.addresses.iter().any(|address| class(address.ip).kind == kind);
+    if has(Kind::ServiceContinuity) {
+        return instead("whichever it is, your ISP translates", prefixes);
+    }
+    let mut text = format!("What the {} line gives could not be told.", label(wan.family));
+    text.push_str(match has(Kind::Private) {
+        true => {
+            " If a router of yours is above this one, look which address it has outside: where that \
+             is public, forward the same ports there; else no IPv4 forward can work."
+        }
+        false => " Nothing is concluded from that.",
+    });
+    text
 }
 
 /// The router above, as the owner may know it.

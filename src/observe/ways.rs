@@ -13,7 +13,7 @@ pub fn by_source<'l>(sys: &mut dyn Sys, links: &'l [Link], family: Family) -> Ve
     let mut found = Vec::new();
     for link in links.iter().filter(|link| link.up && !link.loopback) {
         let own = source(&link.addresses, family);
-        if own.is_some_and(|own| way(sys, family, Some(own), None, 0) == Some(link.index)) {
+        if own.is_some_and(|own| way(sys, family, Some(own), 0) == Some(link.index)) {
             found.push(link);
         }
     }
@@ -32,14 +32,14 @@ pub fn look(sys: &mut dyn Sys, wan: &mut Wan, links: &[Link], link: &Link) {
     if wan.access.gateway.is_none() {
         wan.access.gateway = over(sys, family, own, link.index).and_then(|route| route.gateway);
     }
-    wan.access.egress = way(sys, family, None, None, 0).and_then(other);
+    wan.access.egress = way(sys, family, None, 0).and_then(other);
     if own.is_none() {
         return;
     }
-    wan.access.astray = way(sys, family, own, None, 0).and_then(other);
+    wan.access.astray = way(sys, family, own, 0).and_then(other);
     if wan.access.astray.is_some() {
         let marks = sys.marks(family);
-        let back = |mark: &u32| way(sys, family, own, None, *mark) == Some(link.index);
+        let back = |mark: &u32| way(sys, family, own, *mark) == Some(link.index);
         wan.access.back_by = marks.into_iter().find(back);
     }
 }
@@ -54,23 +54,18 @@ pub fn above(sys: &mut dyn Sys, device: &str, family: Family) -> Option<(IpAddr,
     Some((route.gateway?, route.source.or(own)?))
 }
 
-/// The way of a packet that must leave by this link. A socket bound to it gets the source first,
-/// and then the way from there; without a source, the kernel may take the whole Internet for
-/// neighbours on the link.
+/// The way of a packet that must leave by this link. Where the ways depend on the source, the kernel
+/// takes the whole Internet for neighbours on the link until it is given one.
 fn over(sys: &mut dyn Sys, family: Family, own: Option<IpAddr>, device: u32) -> Option<Route> {
-    let from_own = own.and_then(|own| ask(sys, family, Some(own), Some(device), 0));
-    let leads = from_own.filter(|route| route.gateway.is_some());
-    leads.or_else(|| ask(sys, family, None, Some(device), 0))
+    let any = ask(sys, family, None, Some(device), 0);
+    match (&any, own) {
+        (Some(Route { gateway: Some(_), .. }), _) | (_, None) => any,
+        _ => ask(sys, family, own, Some(device), 0).or(any),
+    }
 }
 
-fn way(
-    sys: &mut dyn Sys,
-    family: Family,
-    source: Option<IpAddr>,
-    device: Option<u32>,
-    mark: u32,
-) -> Option<u32> {
-    ask(sys, family, source, device, mark).map(|route| route.device)
+fn way(sys: &mut dyn Sys, family: Family, source: Option<IpAddr>, mark: u32) -> Option<u32> {
+    ask(sys, family, source, None, mark).map(|route| route.device)
 }
 
 fn ask(
@@ -83,8 +78,9 @@ fn ask(
     sys.route(&RouteQuery { family, to: None, device, source, mark }).ok().flatten()
 }
 
-/// The address that conversations begin from.
+/// The address that conversations with the Internet begin from: a global one if there is any.
 fn source(addresses: &[Address], family: Family) -> Option<IpAddr> {
     let fits = |ip: &IpAddr| Family::of(*ip) == family && class(*ip).kind.fits_a_record();
-    addresses.iter().map(|address| address.ip).find(fits)
+    let fit = addresses.iter().map(|address| address.ip).filter(fits);
+    fit.min_by_key(|ip| !class(*ip).global)
 }
