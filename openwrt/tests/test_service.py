@@ -45,6 +45,43 @@ ip route add default via 203.0.113.1
 exec "$@" """
 
 
+# What ujail makes of procd_add_jail: nothing is there but what was mounted, the process is the first
+# of its own, and the user has no rights and gets none. (The libraries are for the dynamic binary of
+# a test; a router's is static.)
+JAIL = """set -e
+jail=$1 binary=$2 reading=$3 writing=$4
+shift 4
+mount --make-rprivate /
+mount -t tmpfs jail "$jail"
+show() {
+    mkdir -p "$jail${1%/*}"
+    if [ -d "$1" ]; then mkdir -p "$jail$1"; else : >"$jail$1"; fi
+    mount --bind "$1" "$jail$1"
+}
+for path in $reading "$binary" /lib /lib64 /usr/lib /dev/null /dev/urandom; do
+    [ -e "$path" ] || continue
+    show "$path"
+    mount -o remount,bind,ro "$jail$path"
+done
+for path in $writing; do show "$path"; done
+mkdir -p "$jail/proc"
+mount -t proc proc "$jail/proc"
+exec setpriv --no-new-privs chroot --userspec=65534:65534 --groups=65534 "$jail" "$binary" "$@"
+"""
+# Gives files to the user who stands for reachd.
+GIVE = """#!/bin/sh
+for word; do
+    shift
+    case $word in
+    reachd) word=65534 ;;
+    reachd:reachd) word=65534:65534 ;;
+    esac
+    set -- "$@" "$word"
+done
+exec /bin/{0} "$@"
+"""
+
+
 class Failed(Exception):
     pass
 
@@ -72,12 +109,22 @@ class Procd:
     """One service, one instance."""
 
     def __init__(self, reachd):
+        self.binary = os.path.realpath(reachd)
         self.router = router = Router(reachd)
         self.script = router.script("etc/init.d/reachd")
         self.log_file = router.path("log")
         self.process = self.instance = None
-        # Only the owner of the tests may be here: no user reachd, so no jail either.
+        self.jail = False
+        # There is no user reachd, so no jail either.
         self.config(CONFIG)
+
+    def with_a_jail(self):
+        self.jail = True
+        router = self.router
+        router.write("sbin/ujail", "#!/bin/sh\n", 0o755)
+        router.write("etc/passwd", "root:x:0:0::/:/bin/ash\nreachd:x:455:455::/:/bin/false\n")
+        for program in ("chown", "chgrp"):
+            router.write(f"bin/{program}", GIVE.replace("{0}", program), 0o755)
 
     def config(self, text):
         self.router.write("etc/config/reachd", text.format(root=self.router.root), 0o600)
@@ -95,6 +142,10 @@ class Procd:
                 given.setdefault(words[1], []).extend(words[2:])
         if "procd_close_instance" not in calls:
             return None
+        for call in calls:
+            words = call.split(" ")
+            if words[0].startswith("procd_add_jail"):
+                given.setdefault(words[0], []).extend(words[1:])
         given["md5"] = [hashlib.md5(open(path, "rb").read()).hexdigest() for path in given["file"]]
         return given
 
@@ -107,17 +158,32 @@ class Procd:
             self.spawn(wanted)
         elif wanted != self.instance:
             self.instance = wanted
-            self.process.send_signal(signal.Signals["SIG" + wanted["reload_signal"][0]])
+            self.signal(wanted["reload_signal"][0])
 
     def spawn(self, instance):
         self.instance = instance
+        command = instance["command"]
+        if self.jail:
+            place = self.router.path("jail")
+            os.makedirs(place, exist_ok=True)
+            command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", JAIL,
+                       "sh", place, self.binary, " ".join(instance["procd_add_jail_mount"]),
+                       " ".join(instance["procd_add_jail_mount_rw"]), *command[1:]]
         with open(self.log_file, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(instance["command"], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
+
+    def signal(self, name):
+        """To the service itself, which is inside if there is a jail."""
+        pid = self.process.pid
+        if self.jail:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                pid, = map(int, file.read().split())
+        os.kill(pid, signal.Signals["SIG" + name])
 
     def stop(self):
         if self.process and self.process.poll() is None:
-            self.process.terminate()
+            self.signal("TERM")
             try:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
@@ -250,6 +316,26 @@ def test_after_a_reboot(procd):
     finally:
         address("add", ADDRESS)
     procd.holds(home=ADDRESS)
+
+
+def test_in_a_jail(procd):
+    """With nothing but what the init script mounts, without rights, and as the first process, for
+    which the kernel ignores every signal it has no handler for."""
+    procd.with_a_jail()
+    procd.run()
+    procd.holds(home=ADDRESS)
+    inside = procd.router.path("var/run/reachd/hosts")
+    check(os.stat(inside).st_uid == 65534, "it runs as somebody else")
+    # The config is another file now, in the same directory.
+    procd.config(CONFIG + SECOND)
+    procd.run()
+    procd.holds(home=ADDRESS, door=ADDRESS)
+    within(5, "the copy of the journal",
+           lambda: os.path.exists(procd.router.path("etc/reachd/kept/journal")))
+    began = time.monotonic()
+    procd.stop()
+    check(procd.process.returncode == 0, f"it ended with {procd.process.returncode}")
+    check(time.monotonic() - began < 2, "TERM took long")
 
 
 def main():
