@@ -1,4 +1,4 @@
-//! rtnetlink messages (rtnetlink(7), linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h):
+//! rtnetlink messages (rtnetlink(7), linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h, linux/if.h):
 //! requests as bytes, replies as values. No sockets; hostile bytes cost themselves, never a panic.
 //!
 //! All integers are in the machine's own byte order. Lengths are checked before each read; a
@@ -6,7 +6,7 @@
 
 use crate::model::lan::Mac;
 use crate::model::name::Family;
-use crate::model::wan::{Address, Route};
+use crate::model::wan::{Address, Link, Route};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ pub const NLMSG_ERROR: u16 = 2;
 pub const NLMSG_DONE: u16 = 3;
 pub const RTM_NEWLINK: u16 = 16;
 pub const RTM_DELLINK: u16 = 17;
+pub const RTM_GETLINK: u16 = 18;
 pub const RTM_NEWADDR: u16 = 20;
 pub const RTM_DELADDR: u16 = 21;
 pub const RTM_GETADDR: u16 = 22;
@@ -33,6 +34,10 @@ pub const NLM_F_DUMP_INTR: u16 = 0x10;
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+
+const IFF_UP: u32 = 0x1;
+const IFF_LOOPBACK: u32 = 0x8;
+const IFLA_IFNAME: u16 = 3;
 
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -80,6 +85,12 @@ pub fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
         datagram = datagram.get(align(len)..).unwrap_or(&[]);
         Some(Message { kind, flags, seq, payload })
     })
+}
+
+/// RTM_GETLINK for all links.
+pub fn dump_links(seq: u32) -> Vec<u8> {
+    // struct ifinfomsg: family, padding, type (u16), index (i32), flags, change.
+    request(RTM_GETLINK, NLM_F_DUMP, seq, &[0; 16])
 }
 
 /// RTM_GETADDR for all addresses of one family.
@@ -147,6 +158,23 @@ fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
     body.extend_from_slice(&kind.to_ne_bytes());
     body.extend_from_slice(value);
+}
+
+/// The link of a RTM_NEWLINK message, without its addresses.
+pub fn link(message: &Message<'_>) -> Option<Link> {
+    if message.kind != RTM_NEWLINK {
+        return None;
+    }
+    let (index, flags) = (u32_at(message.payload, 4)?, u32_at(message.payload, 8)?);
+    let mut attributes = attributes(message.payload.get(16..)?);
+    let (_, name) = attributes.find(|(kind, _)| *kind == IFLA_IFNAME)?;
+    Some(Link {
+        index,
+        name: String::from_utf8_lossy(name.strip_suffix(&[0])?).into_owned(),
+        up: flags & IFF_UP != 0,
+        loopback: flags & IFF_LOOPBACK != 0,
+        addresses: Vec::new(),
+    })
 }
 
 /// The interface index and the address of a RTM_NEWADDR message.
@@ -342,6 +370,32 @@ mod tests {
         assert_eq!(address.valid, None);
     }
 
+    /// A link message whose last attribute, an empty one, claims `len` bytes; qemu's user mode says
+    /// 0x400 for 4 on big-endian machines.
+    fn link_message(len: u16) -> Vec<u8> {
+        let mut body = vec![0, 0, 0, 0];
+        body.extend(7u32.to_ne_bytes());
+        body.extend(0x11043u32.to_ne_bytes());
+        body.extend([0; 4]);
+        body.extend(attribute(IFLA_IFNAME, b"wan0\0"));
+        body.extend(attribute(13, &1000u32.to_ne_bytes()));
+        body.extend(len.to_ne_bytes());
+        body.extend(0x8041u16.to_ne_bytes());
+        request(RTM_NEWLINK, 2, 1, &body)
+    }
+
+    #[test]
+    fn a_link_whatever_follows_its_name() {
+        for len in [4, 0x400, 0, 1, u16::MAX] {
+            let bytes = link_message(len);
+            let link = link(&messages(&bytes).next().unwrap()).unwrap();
+            assert_eq!((link.index, &*link.name, link.up, link.loopback), (7, "wan0", true, false));
+        }
+        assert_eq!(messages(&pppoe()).filter_map(|m| link(&m)).count(), 0);
+        let asked = dump_links(3);
+        assert_eq!(messages(&asked).next().unwrap().kind, RTM_GETLINK);
+    }
+
     #[test]
     fn two_messages_in_one_datagram() {
         let mut bytes = pppoe();
@@ -374,7 +428,7 @@ mod tests {
             }
             for message in messages(&bytes).take(1000) {
                 let _ = (address(&message), route(&message), error(&message));
-                let _ = (is_news(&message), neighbour(&message), mark(&message));
+                let _ = (is_news(&message), neighbour(&message), mark(&message), link(&message));
             }
         }
     }
