@@ -4,17 +4,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use reachd::collect::names as names_file;
 use reachd::journal::Journal;
 use reachd::lookup::http::read_answer;
 use reachd::model::name::Family;
 use reachd::parse::{leases, map_rules, netifd};
-use reachd::wire::{der, dns, igd, natpmp, rtnetlink, stun, ubus, xml};
+use reachd::wire::{der, dns, igd, names, natpmp, rtnetlink, stun, ubus, xml};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 13 {
+    match which % 14 {
         0 => {
             // A message is at least 16 bytes, so their number is bounded.
             let messages: Vec<_> = rtnetlink::messages(bytes).collect();
@@ -87,6 +88,27 @@ fuzz_target!(|bytes: &[u8]| {
         }
         11 => {
             let _ = map_rules::rule(bytes);
+        }
+        12 => {
+            // As an answer to a question of ours, so that most are read to their end.
+            for kind in [names::Kind::NameServers, names::Kind::Address(Family::Ipv4)] {
+                let Some(question) = names::question("nas.example.org", kind, 0x4142, true) else {
+                    continue;
+                };
+                let mut reply = question[..question.len() - 11].to_vec();
+                reply[2] |= 0x80;
+                (reply[7], reply[11]) = (4, 0);
+                reply.extend(bytes);
+                if let Some(told) = names::records(&question, &reply) {
+                    assert!(told.aliases.len() <= names::MOST_ALIASES + 1);
+                    let words = told.aliases.iter().chain(&told.servers);
+                    assert!(words.flat_map(|word| word.chars()).all(|c| c.is_ascii_graphic()));
+                }
+                let _ = names::records(&question, bytes);
+            }
+            if let Ok(all) = names_file::from_file(&String::from_utf8_lossy(bytes)) {
+                assert!(names_file::from_file(&names_file::write(&all)).is_ok());
+            }
         }
         _ => {
             for family in Family::BOTH {
