@@ -253,10 +253,9 @@ fn nx(facts: &Facts, out: &mut Answers) {
         let other = Family::BOTH.iter().any(has);
         let Some(family) = missing.filter(|one| !other || *one == Family::Ipv4) else {
             // Who finds an A record does without the other.
-            if told || missing.is_some() {
-                out.pass();
-            } else if silent || name.here.perhaps.is_some() {
-                // Whether there is something to publish may be what is not known.
+            let fine = out.pass_if(told || missing.is_some());
+            // Whether there is something to publish may be what is not known.
+            if silent || (!fine && name.here.perhaps.is_some()) {
                 out.untold();
             }
             continue;
