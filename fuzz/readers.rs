@@ -8,7 +8,7 @@ use reachd::acl::forward::{broad, surface};
 use reachd::acl::space::Space;
 use reachd::acl::walk::{Caps, Fate, Question, Route, World, ask};
 use reachd::acl::{rules, words};
-use reachd::collect::{self, Place, targets};
+use reachd::collect::{self, Place, names as names_file, targets};
 use reachd::config::{self, SecretFile, import_ddns, import_inadyn};
 use reachd::journal::Journal;
 use reachd::last::Said;
@@ -25,7 +25,7 @@ use reachd::parse::{
 use reachd::providers::{self, Kind, Provider};
 use reachd::render::{report_html, report_json, report_text};
 use reachd::report::judge;
-use reachd::wire::{der, dns, igd, natpmp, rtnetlink, stun, ubus, update, xml};
+use reachd::wire::{der, dns, igd, names, natpmp, rtnetlink, stun, ubus, update, xml};
 use reachd::world::{
     Answer, Ask, DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, NetErrorKind, Sys, Via,
 };
@@ -193,6 +193,11 @@ pub fn wire() -> Vec<Reader> {
     vec![
         reader("rtnetlink", netlink_messages, &["fuzz/seeds/rtnetlink-*"]),
         reader("dns", dns_reply, &["fuzz/seeds/dns-*"]),
+        reader(
+            "names",
+            names_reply,
+            &["fuzz/seeds/dns-*", "tests/report/*/root/cmd/reachd-names.txt"],
+        ),
         reader("update", update_reply, &["fuzz/seeds/update-*", "fuzz/seeds/dns-*"]),
         reader("der", certificate, &["fuzz/seeds/der-*"]),
         reader("ubus", ubus_message, &["fuzz/seeds/ubus-*"]),
@@ -233,6 +238,29 @@ fn dns_reply(_: &str, bytes: &[u8]) {
     }
     for kind in [dns::Kind::Text, dns::Kind::ChaosText, dns::Kind::Address(Family::Ipv4)] {
         let _ = dns::told(bytes, kind);
+    }
+}
+
+/// As an answer to a question of the report's, so that most are read to their end; and what
+/// `reachd collect` writes of them.
+fn names_reply(_: &str, bytes: &[u8]) {
+    for kind in [names::Kind::NameServers, names::Kind::Address(Family::Ipv4)] {
+        let Some(question) = names::question("nas.example.org", kind, 0x4142, true) else {
+            continue;
+        };
+        let mut reply = question[..question.len() - 11].to_vec();
+        reply[2] |= 0x80;
+        (reply[7], reply[11]) = (4, 0);
+        reply.extend(bytes);
+        if let Some(told) = names::records(&question, &reply) {
+            assert!(told.aliases.len() <= names::MOST_ALIASES + 1);
+            let words = told.aliases.iter().chain(&told.servers);
+            assert!(words.flat_map(|word| word.chars()).all(|c| c.is_ascii_graphic()));
+        }
+        let _ = names::records(&question, bytes);
+    }
+    if let Ok(all) = names_file::from_file(&String::from_utf8_lossy(bytes)) {
+        assert!(names_file::from_file(&names_file::write(&all)).is_ok());
     }
 }
 

@@ -380,7 +380,8 @@ fn told(place: &mut Place, config: &Config) -> Known<Vec<Asked>> {
     let file = place.root.map(|_| place.file(names::FILE));
     match file.unwrap_or(Known::Known(None)) {
         Known::Known(Some(bytes)) => {
-            json(&bytes, names::FILE).and_then(|value| names::from_file(&value).into())
+            let read = names::from_file(&String::from_utf8_lossy(&bytes));
+            read.map_err(|why| [names::FILE, ": ", &why].concat()).into()
         }
         // There is nothing to ask.
         Known::Known(None) if names::wanted(config).is_empty() => Known::Known(Vec::new()),

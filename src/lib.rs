@@ -51,8 +51,9 @@
 //! host, folder -> config, choose, line, journal, last, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
-//! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It asks
-//! nobody on the network and changes nothing. After a change the daemon starts itself as
+//! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It changes
+//! nothing. The owner's own try the hosts behind the forwards (`collect::targets`) and ask DNS
+//! servers for the names (`collect::names`); the daemon's ask nobody. After a change the daemon starts itself as
 //! `reachd report --format lines`: the memory that takes is given back whole, and whatever a ruleset
 //! does to the report, names are kept. What it says is compared by [`last`].
 //!

@@ -204,7 +204,9 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
     if asks && wanted.targets {
         targets::knock(&mut place, &mut snapshot);
     }
-    if asks && wanted.names {
+    // Of a machine that is no router nobody wants to know.
+    let routes = snapshot.firewall.known().is_some() || snapshot.forwarding.known() == Some(&true);
+    if asks && wanted.names && routes {
         names::ask(&mut place, &mut snapshot, &config);
     }
     let report = judge(snapshot, &config.assume_public, &config.accepts, started);

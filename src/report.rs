@@ -65,11 +65,14 @@ pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], n
         assume_public,
         ways: &ways,
         rules: &rules,
+        names: &[],
     };
+    let names = named::all(&facts);
+    let facts = Facts { names: &names, ..facts };
     let (mut findings, count, untold) = checks::run_all(&facts);
     let idle_accepts = accept(&mut findings, accepts, &utc(now));
     let verdicts = (0..forwards.len()).map(|index| verdict(&facts, index, &findings)).collect();
-    let names = named::shown(&facts);
+    let names = names.iter().map(named::Named::shown).collect();
     let no_router = no_router(&snapshot, &forwards);
     Report { no_router, forwards, verdicts, findings, names, count, untold, idle_accepts, snapshot }
 }

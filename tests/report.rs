@@ -234,6 +234,59 @@ fn exit_codes() {
     assert_eq!(code("dmz", &["--format", "pdf"]), 64);
 }
 
+/// What an A record is on each kind of line: ours, not ours, or not to be told. Nothing fails where
+/// there is nothing to publish, or where nobody knows what.
+#[test]
+fn names_on_every_line() {
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lines-{}", std::process::id()));
+    let other = "198.51.100.99";
+    for (case, shared_line, a, is, fails) in [
+        ("house", "skip", "198.51.100.23", "ok", false),
+        ("house", "skip", other, "not here", true),
+        // Its address is what the Internet sees, unless it was asked and saw another.
+        ("house", "outside", other, "not known to be ours", false),
+        ("line-map", "skip", "203.0.113.9", "private", true),
+        ("line-map", "skip", "MINE", "ok", false),
+        ("line-cgnat", "skip", other, "not here", false),
+        ("line-cgnat", "outside", other, "not known to be ours", false),
+        ("line-cgnat", "wan", "MINE", "ok", false),
+        ("line-double-nat", "skip", "MINE", "private", false),
+        ("line-double-nat", "wan", "MINE", "ok", false),
+        ("line-dslite", "skip", other, "not here", false),
+        ("line-down", "skip", other, "not known to be ours", false),
+        ("line-mobile", "outside", other, "not known to be ours", false),
+    ] {
+        let _ = fs::remove_dir_all(&to);
+        let from = home().join(case).join("root");
+        assert!(Command::new("cp").arg("-r").args([&from, &to]).status().unwrap().success());
+        let config = to.join("etc/config/reachd");
+        let lab = fs::read_to_string(&config).unwrap() + "\tlist assume_public '192.0.2.0/24'\n";
+        fs::write(&config, lab).unwrap();
+        let plain = timeless(&report(&to, &["--json"]));
+        let lines = plain["line"]["judged"].as_array().unwrap();
+        let mine = lines.iter().find(|line| line["family"] == "ipv4");
+        let mine = mine.and_then(|line| line["addresses"][0].as_str()).unwrap_or("192.0.2.1");
+        let a = if a == "MINE" { mine } else { a };
+        let text = format!(
+            "name\tnas.example.net\tnas\tA\trouter\t{shared_line}\texample.net\n\
+             authority\tns.example.net 192.0.2.53\t60 {a}\t-\n\
+             public\t9.9.9.9\t60 {a}\t-\nlocal\t127.0.0.1\t60 {a}\t-\n"
+        );
+        fs::write(to.join("cmd/reachd-names.txt"), text).unwrap();
+        let told = timeless(&report(&to, &["--json"]));
+        let what = format!("{case} {shared_line} {a}");
+        assert_eq!(told["names"][0]["a_is"], is, "{what}");
+        let findings = told["findings"].as_array().unwrap();
+        let bad = |one: &&Value| {
+            let id = one["id"].as_str().unwrap();
+            id.starts_with("name.") && id != "name.reflect" && one["status"] == "fail"
+        };
+        let bad: Vec<&Value> = findings.iter().filter(bad).map(|one| &one["id"]).collect();
+        assert_eq!(!bad.is_empty(), fails, "{what}: {bad:?}");
+    }
+    let _ = fs::remove_dir_all(&to);
+}
+
 /// A ruleset past the bound is said to be so, in time, and nothing is concluded from it.
 #[test]
 fn a_ruleset_beyond_the_bound() {

@@ -1,7 +1,7 @@
 //! What can be wrong with a forward, a zone or the line. One file for each group; a check is a
 //! function and its texts in one const list. Each answers from the snapshot alone: it passes, it
 //! fails with a finding, it cannot tell (which is never a pass), or there is nothing to ask. A
-//! root cause suppresses what follows from it. Pure; asks nobody.
+//! root cause suppresses what follows from it. Pure; asks nobody itself.
 
 pub mod acl;
 pub mod back;
@@ -83,6 +83,8 @@ pub struct Facts<'a> {
     pub ways: &'a [Known<acl::Way>],
     /// What is wrong with its rules.
     pub rules: &'a acl::Judgement,
+    /// Where the names lead.
+    pub names: &'a [named::Named<'a>],
 }
 
 impl<'a> Facts<'a> {

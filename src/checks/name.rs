@@ -2,12 +2,13 @@
 //! beside that tells of caches, and the router's own what hosts at home are told. Where nobody was
 //! asked nothing is said.
 
-use super::named::{self, Named, State, all, evidence, list};
+use super::acl::Way;
+use super::named::{self, Named, State, evidence, list};
 use super::{Answers, Check, Facts, known};
 use crate::model::address::is_global;
 use crate::model::answer::{Answer, Told, Who};
 use crate::model::finding::{Axis, Effect, Finding, Means, Severity, Where};
-use crate::model::forward::{Origin, Target};
+use crate::model::forward::{Forward, Origin, Target};
 use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::wire::names::MOST_ALIASES;
@@ -194,91 +195,101 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-fn names<'a>(facts: &Facts<'a>, out: &mut Answers) -> Vec<Named<'a>> {
+fn names<'a>(facts: &Facts<'a>, out: &mut Answers) -> &'a [Named<'a>] {
     known(&facts.snapshot.names, out);
-    all(facts)
+    facts.names
 }
 
+/// What a server told.
+type Word<'a> = Option<(&'a Told, &'a Answer)>;
+
 impl Finding {
-    fn dns(&mut self, best: Option<(&Told, &Answer)>, family: Family) -> &mut Finding {
-        self.evidence.extend(best.map(|(told, answer)| evidence(told, answer, family)));
+    fn dns(&mut self, word: Word, family: Family) -> &mut Finding {
+        self.evidence.extend(word.map(|(told, answer)| evidence(told, answer, family)));
         self
     }
 
     /// Forwards that nobody finds by a name are blocked there.
-    fn ends(&mut self, facts: &Facts) -> &mut Finding {
+    fn ends(&mut self, facts: &Facts) {
         let lost = named::lost(facts);
         if !lost.is_empty() {
             self.forwards = lost;
             self.effect(Effect::Blocked(Where::Name));
         }
-        self
     }
 }
 
-fn why(name: &Named) -> String {
-    format!("See what became of it: reachd why {}", name.asked.fqdn)
+/// The name fails, by what its zone says.
+fn tell<'o>(
+    out: &'o mut Answers,
+    name: &Named,
+    family: Family,
+    text: String,
+    fix: &str,
+) -> &'o mut Finding {
+    let fix = match fix {
+        WHY => [WHY, &name.asked.fqdn].concat(),
+        fix => fix.replace("{section}", &name.asked.section),
+    };
+    out.about(&name.asked.fqdn, text, fix).dns(name.of(family).best, family)
 }
+
+const WHY: &str = "See what became of it: reachd why ";
 
 fn nx(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
-        let wants = |family: &&Family| named::wants(facts, name.asked, **family);
-        let wanted: Vec<Family> = name.asked.families.iter().filter(wants).copied().collect();
         let state = |family: Family| name.of(family).state;
-        let lacks = |family: Family| matches!(state(family), State::None | State::NoName);
-        let missing: Vec<Family> = wanted.iter().filter(|one| lacks(**one)).copied().collect();
-        if !wanted.is_empty() && wanted.iter().all(|one| state(*one) == State::Unknown) {
-            out.untold();
+        let (mut told, mut silent, mut missing) = (false, false, None);
+        for family in Family::BOTH {
+            if name.asked.families.contains(&family) && named::wants(facts, name, family) {
+                match state(family) {
+                    State::Unknown => silent = true,
+                    State::None | State::NoName => missing = missing.or(Some(family)),
+                    _ => told = true,
+                }
+            }
         }
-        let Some(first) = missing.first().copied() else {
-            out.pass_if(wanted.iter().any(|one| state(*one) != State::Unknown));
+        let has = |family: &Family| state(*family) >= State::Elsewhere;
+        let other = Family::BOTH.iter().any(has);
+        let Some(family) = missing.filter(|one| !other || *one == Family::Ipv4) else {
+            // Who finds an A record does without the other.
+            let fine = out.pass_if(told || missing.is_some());
+            // Whether there is something to publish may be what is not known.
+            if silent || (!fine && name.here.perhaps.is_some()) {
+                out.untold();
+            }
             continue;
         };
-        let fqdn = &name.asked.fqdn;
-        let gone = state(first) == State::NoName;
-        let found = |family: &Family| state(*family) >= State::Elsewhere;
-        let whole = gone || !Family::BOTH.iter().any(found);
-        // Who finds an A record does without the other.
-        if !whole && first == Family::Ipv6 {
-            out.pass();
-            continue;
+        let (fqdn, zone) = (&name.asked.fqdn[..], name.asked.zone.known());
+        let zone = zone.map_or("", String::as_str);
+        let text = match (state(family), other) {
+            (State::NoName, _) => ["Zone ", zone, " has no name ", fqdn, "."],
+            (_, false) => ["Zone ", zone, " has no address at ", fqdn, "."],
+            _ => [fqdn, " has no A record: ", "who has IPv4 alone ", "does not find it.", ""],
+        };
+        let finding = tell(out, name, family, text.concat(), WHY);
+        match other {
+            false => finding.ends(facts),
+            true => finding.severity = Severity::Medium,
         }
-        let zone = name.asked.zone.known().map_or("", String::as_str);
-        let text = match (gone, whole) {
-            (true, _) => format!("Zone {zone} has no name {fqdn}."),
-            (_, true) => format!("Zone {zone} has no address at {fqdn}."),
-            _ => format!("{fqdn} has no A record: who has IPv4 alone does not find it."),
-        };
-        let finding = out.about(fqdn, text, why(&name)).dns(name.of(first).best, first);
-        match whole {
-            true => finding.ends(facts),
-            false => finding.severity(Severity::Medium),
-        };
     }
 }
 
 fn a(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
-        let v4 = &name.v4;
-        match v4.state {
+        match name.v4.state {
             _ if !name.asked.families.contains(&Family::Ipv4) => {}
             State::Here | State::Partly => out.pass(),
             State::Unknown | State::Untold => out.untold(),
             State::Elsewhere => {
-                let here = named::here(facts, name.asked);
-                let (to, ours) = (list(v4.addresses()), list(&here.ours));
-                let text = match here.ours.is_empty() {
-                    true => format!(
-                        "{} leads to {to}, and this router has no address to publish.",
-                        name.asked.fqdn
-                    ),
-                    false => {
-                        format!("{} leads to {to}; this router is {ours}.", name.asked.fqdn)
-                    }
+                let (to, ours) = (list(name.v4.addresses()), list(&name.here.ours));
+                let fqdn = &name.asked.fqdn[..];
+                let text = match &ours[..] {
+                    "" => [fqdn, " leads to ", &to, "; this router has no address to publish", ""],
+                    ours => [fqdn, " leads to ", &to, "; this router is ", ours],
                 };
-                let finding = out.about(&name.asked.fqdn, text, why(&name));
-                finding.dns(v4.best, Family::Ipv4);
-                if !here.ours.is_empty() {
+                let finding = tell(out, name, Family::Ipv4, text.concat() + ".", WHY);
+                if !ours.is_empty() {
                     finding.ends(facts);
                 }
             }
@@ -287,30 +298,31 @@ fn a(facts: &Facts, out: &mut Answers) {
     }
 }
 
+fn special(facts: &Facts, ip: IpAddr) -> bool {
+    !is_global(ip, facts.assume_public)
+}
+
 fn private(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
         for family in Family::BOTH {
             let judged = name.of(family);
             // A resolver's word counts where the zone's cannot be had.
-            let said = judged.best.or_else(|| public(&name, family).next());
-            let here = named::here(facts, name.asked);
-            let bad = |ip: &&IpAddr| {
-                judged.state != State::Here
-                    && !is_global(**ip, facts.assume_public)
-                    && !here.ours.contains(ip)
-            };
-            let Some((told, answer)) = said else {
+            let Some(word) = judged.best.or_else(|| name.said(Who::Public, family)) else {
                 out.untold();
                 continue;
             };
-            let bad: Vec<IpAddr> = answer.addresses.iter().filter(bad).copied().collect();
-            if out.pass_if(bad.is_empty()) {
+            let mut bad = word.1.addresses.clone();
+            bad.retain(|ip| special(facts, *ip) && !name.here.ours.contains(ip));
+            if out.pass_if(bad.is_empty() || judged.state == State::Here) {
                 continue;
             }
-            let fqdn = &name.asked.fqdn;
-            let text = format!("{fqdn} leads to {}, which the Internet cannot reach.", list(&bad));
-            let finding = out.about(fqdn, text, "Publish the public address, or remove this one.");
-            finding.dns(Some((told, answer)), family);
+            let fqdn = &name.asked.fqdn[..];
+            let text = [fqdn, " leads to ", &list(&bad), ", which the Internet cannot reach."];
+            let fix = "Publish the public address, or remove this one.";
+            let finding = tell(out, name, family, text.concat(), fix);
+            if finding.evidence.is_empty() {
+                finding.dns(Some(word), family);
+            }
             if family == Family::Ipv4 {
                 finding.ends(facts);
             }
@@ -318,33 +330,18 @@ fn private(facts: &Facts, out: &mut Answers) {
     }
 }
 
-/// What resolvers of others say.
-fn public<'a>(
-    name: &Named<'a>,
-    family: Family,
-) -> impl Iterator<Item = (&'a Told, &'a Answer)> + use<'a> {
-    let public = name.asked.told.iter().filter(|told| told.who == Who::Public);
-    public.filter_map(move |told| Some((told, told.answer(family).known()?)))
-}
-
 fn extra(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
         match name.v4.state {
             State::Here => out.pass(),
-            State::Partly => {
-                let here = named::here(facts, name.asked);
-                let other = |ip: &&IpAddr| !here.ours.contains(ip);
-                let others: Vec<IpAddr> =
-                    name.v4.addresses().iter().filter(other).copied().collect();
-                let text = format!(
-                    "{} leads here and to {}: visitors take either.",
-                    name.asked.fqdn,
-                    list(&others)
-                );
-                out.about(&name.asked.fqdn, text, "Remove the other addresses, if they are old.")
-                    .dns(name.v4.best, Family::Ipv4);
-            }
             State::Unknown | State::Untold => out.untold(),
+            State::Partly => {
+                let mut others = name.v4.addresses().to_vec();
+                others.retain(|ip| !name.here.ours.contains(ip));
+                let (fqdn, to) = (&name.asked.fqdn[..], list(&others));
+                let text = [fqdn, " leads here and to ", &to, ": visitors take either."].concat();
+                tell(out, name, Family::Ipv4, text, "Remove the other addresses, if they are old.");
+            }
             _ => {}
         }
     }
@@ -364,60 +361,55 @@ fn cache(facts: &Facts, out: &mut Answers) {
                     continue;
                 };
                 // A home of its own is `split`'s.
-                let home = answer.addresses.iter().all(|ip| !is_global(*ip, facts.assume_public));
+                let home = answer.addresses.iter().all(|ip| special(facts, *ip));
                 if answer.addresses == right.addresses || (told.who == Who::Local && home) {
                     out.pass();
-                } else {
-                    wait = wait.zip(answer.ttl).map(|(a, b)| a.max(b));
-                    old.push((told, answer));
+                    continue;
                 }
+                wait = wait.zip(answer.ttl).map(|(most, ttl)| most.max(ttl));
+                old.push((told, answer));
             }
             if old.is_empty() {
                 continue;
             }
-            let servers: Vec<&str> = old.iter().map(|(told, _)| &told.server[..]).collect();
-            let text = format!(
-                "{} has another answer than its zone's at {}.",
-                name.asked.fqdn,
-                servers.join(", ")
-            );
+            let text =
+                ["Some are told something else of ", &name.asked.fqdn, " than its zone says."];
             let fix = match wait {
                 Some(seconds) => format!("Wait: it lasts at most {seconds} s."),
                 None => "Wait: how long that lasts is the zone's choice (SOA).".into(),
             };
-            let finding = out.about(&name.asked.fqdn, text, fix).dns(judged.best, family);
-            for (told, answer) in old {
-                finding.dns(Some((told, answer)), family);
+            let finding = tell(out, name, family, text.concat(), &fix);
+            for word in old {
+                finding.dns(Some(word), family);
             }
         }
     }
 }
 
-/// Whether the WAN's address may change: not with a fixed one. `None`: not to be told.
+/// Whether a WAN's address may change: not a fixed one. `None`: not to be told.
 fn is_dynamic(facts: &Facts) -> Option<bool> {
-    let mut wans = facts.networks()?.iter().filter(|network| network.default_route).peekable();
-    wans.peek()?;
-    let protos: Vec<&str> = wans.map(|network| &network.proto[..]).collect();
-    match protos.contains(&"") {
-        true => None,
-        false => Some(protos.iter().any(|proto| *proto != "static")),
+    let mut dynamic = None;
+    for network in facts.networks()?.iter().filter(|network| network.default_route) {
+        match &network.proto[..] {
+            "" => return None,
+            proto => dynamic = Some(dynamic == Some(true) || proto != "static"),
+        }
     }
+    dynamic
 }
 
 fn ttl(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
-        let state = |family: &Family| name.of(*family).state.leads();
-        let Some(family) = Family::BOTH.into_iter().find(|family| state(family)) else { continue };
-        let best = name.of(family).best;
-        let seconds = best.and_then(|(_, answer)| answer.ttl);
+        let leads = |family: &Family| name.of(*family).state.leads();
+        let Some(family) = Family::BOTH.into_iter().find(leads) else { continue };
+        let seconds = name.of(family).best.and_then(|(_, answer)| answer.ttl);
         let (Some(seconds), Some(dynamic)) = (seconds, is_dynamic(facts)) else {
             out.untold();
             continue;
         };
         if !out.pass_if(seconds <= 3600 || !dynamic) {
-            let text = format!("{} is kept for {seconds} s by resolvers.", name.asked.fqdn);
-            let fix = format!("Write option ttl '300' in section '{}'.", name.asked.section);
-            out.about(&name.asked.fqdn, text, fix).dns(best, family);
+            let text = format!("Resolvers keep {} for {seconds} s.", name.asked.fqdn);
+            tell(out, name, family, text, "Write option ttl '300' in section '{section}'.");
         }
     }
 }
@@ -426,7 +418,7 @@ fn cname(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
         for family in Family::BOTH {
             let judged = name.of(family);
-            let Some((told, answer)) = judged.best else {
+            let Some((_, answer)) = judged.best else {
                 out.untold();
                 continue;
             };
@@ -434,258 +426,228 @@ fn cname(facts: &Facts, out: &mut Answers) {
                 continue;
             }
             // The zone's own servers need not know where it ends.
-            let whole = |(_, answer): &(&Told, &Answer)| !answer.addresses.is_empty();
-            let other = public(&name, family).find(whole);
-            let end = other.map_or(answer, |(_, answer)| answer);
-            let fqdn = &name.asked.fqdn;
+            let word = name.said(Who::Public, family);
+            let end = word.map_or(answer, |(_, answer)| answer);
+            let end = if end.aliases.is_empty() { answer } else { end };
             let last = end.aliases.last().map_or("", String::as_str);
-            let kept = facts.snapshot.names.known().into_iter().flatten();
-            let kept = kept.map(|one| &one.fqdn[..]).any(|fqdn| fqdn == last);
-            let here = named::here(facts, name.asked);
-            let ours = end.addresses.iter().any(|ip| here.ours.contains(ip));
+            let (fqdn, to) = (&name.asked.fqdn[..], list(&end.addresses));
+            let ours = end.addresses.iter().any(|ip| name.here.ours.contains(ip));
+            let unclear = family == Family::Ipv6 || name.here.perhaps.is_some() || to.is_empty();
             let (severity, text) = if end.aliases.len() > MOST_ALIASES {
-                (Severity::High, format!("The aliases of {fqdn} go round in a circle."))
-            } else if end.addresses.is_empty() && !public(&name, family).any(|(_, one)| one.exists)
-            {
-                (Severity::High, format!("{fqdn} is an alias of {last}, which does not exist."))
-            } else if family == Family::Ipv4
-                && !ours
-                && here.perhaps.is_none()
-                && !end.addresses.is_empty()
-            {
-                let to = list(&end.addresses);
-                (Severity::High, format!("{fqdn} is an alias of {last} ({to}), which is not here."))
+                (Severity::High, ["The aliases of ", fqdn, " go round in a circle", "", ""])
+            } else if !end.exists {
+                (Severity::High, [fqdn, " is an alias of ", last, ", which does not exist", ""])
+            } else if !ours && !unclear {
+                (Severity::High, [fqdn, " is an alias of ", last, ", which is not here but ", &to])
             } else {
-                (Severity::Info, format!("{fqdn} is an alias of {last}."))
+                (Severity::Info, [fqdn, " is an alias of ", last, "", ""])
             };
-            let fix = match kept {
+            let fix = match facts.names.iter().any(|one| one.asked.fqdn == last) {
                 true => "Nothing, if that is meant.".to_string(),
-                false => format!("Keep {last} instead, or remove the alias."),
+                false => ["Keep ", last, " instead, or remove the alias."].concat(),
             };
-            let finding = out.about(fqdn, text, fix).severity(severity);
-            finding.dns(Some((told, answer)), family).dns(other, family);
+            let finding = tell(out, name, family, text.concat() + ".", &fix);
+            finding.severity(severity).dns(word, family);
             break;
         }
     }
 }
 
+/// Forwards that this holds of, UPnP's aside: no name is used for those.
+fn which(facts: &Facts, fits: &dyn Fn(&Forward) -> bool) -> Vec<usize> {
+    let all = facts.active().filter(|(_, one)| one.origin != Origin::Upnp && fits(one));
+    all.map(|(index, _)| index).collect()
+}
+
 fn proxied(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
-        let families = Family::BOTH.into_iter();
-        let mut proxied = families.filter(|family| name.of(*family).state == State::Proxied);
-        let Some(family) = proxied.next() else {
+        let proxied = |family: &Family| name.of(*family).state == State::Proxied;
+        let Some(family) = Family::BOTH.into_iter().find(proxied) else {
             match name.v4.state.is_told() {
                 true => out.pass(),
                 false => out.untold(),
             }
             continue;
         };
-        let shut = |index: &usize| {
-            let forward = facts.forwards.get(*index);
-            forward.is_some_and(|one| one.origin != Origin::Upnp && !named::is_web(one))
-        };
-        let shut: Vec<usize> = facts.active().map(|(index, _)| index).filter(shut).collect();
+        let shut = which(facts, &|forward| !named::is_web(forward));
         if out.pass_if(shut.is_empty()) {
             continue;
         }
-        let fqdn = &name.asked.fqdn;
-        let text = format!("{fqdn} is Cloudflare's proxy, which does not pass these ports on.");
+        let text =
+            [&name.asked.fqdn, " is Cloudflare's proxy, which does not pass these ports on."];
         let fix = "Switch the proxy off for it (grey cloud), or use another name for these.";
-        let finding = out.about(fqdn, text, fix).dns(name.of(family).best, family);
+        let finding = tell(out, name, family, text.concat(), fix);
         let lost = named::lost(facts);
         // Another name may lead here.
         match shut.iter().all(|index| lost.contains(index)) {
-            true => finding.effect(Effect::Blocked(Where::Name)),
-            false => finding.severity(Severity::Medium),
-        };
+            true => finding.effect = Effect::Blocked(Where::Name),
+            false => finding.severity = Severity::Medium,
+        }
         finding.forwards = shut;
     }
 }
 
 fn stale(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
-        let v6 = &name.v6;
-        let fqdn = &name.asked.fqdn;
-        match v6.state {
+        let fqdn = &name.asked.fqdn[..];
+        let addresses = name.v6.addresses();
+        match name.v6.state {
             State::Elsewhere | State::Partly => {
-                let which = match v6.state {
-                    State::Partly => "not all of which are",
-                    _ => "which is not",
+                let which = match name.v6.state {
+                    State::Partly => ", not all of which are",
+                    _ => ", which is not",
                 };
-                let to = list(v6.addresses());
-                let text = format!("{fqdn} has AAAA {to}, {which} in a network of this router.");
+                let to = list(addresses);
+                let text = [fqdn, " has AAAA ", &to, which, " in a network of this router."];
                 let fix = match name.asked.families.contains(&Family::Ipv6) {
-                    true => why(&name),
-                    false => "Remove the AAAA record where you made it.".into(),
+                    true => WHY,
+                    false => "Remove the AAAA record where you made it.",
                 };
-                out.about(fqdn, text, fix).dns(v6.best, Family::Ipv6);
-                continue;
+                tell(out, name, Family::Ipv6, text.concat(), fix);
             }
-            State::Here => {}
-            State::Unknown | State::Untold => {
-                out.untold();
-                continue;
+            State::Here => {
+                let hosts = addresses.iter().filter(|ip| !named::is_router(facts, **ip));
+                hosts.for_each(|ip| shut(facts, out, name, *ip));
+                out.pass();
             }
-            _ => continue,
+            State::Unknown | State::Untold => out.untold(),
+            _ => {}
         }
-        // An address of a host, and what is open to it by IPv4.
-        let mut shut: Vec<(usize, IpAddr, String)> = Vec::new();
-        let hosts = v6.addresses().iter().filter(|ip| !named::is_router(facts, **ip));
-        for ip in hosts.filter(|_| name.v4.state.leads()) {
-            for (index, way) in named::by_ipv6(facts, *ip) {
-                match way {
-                    Known::Known(super::acl::Way::Closed(how)) => shut.push((index, *ip, how)),
-                    Known::Known(super::acl::Way::Open) => out.pass(),
-                    _ => out.untold(),
-                }
-            }
-        }
-        let Some((_, ip, how)) = shut.first() else {
-            out.pass();
-            continue;
-        };
-        let text = format!(
-            "Who comes by IPv6 goes to {ip}, where the firewall closes what is open by IPv4."
-        );
-        let fix = "Open the same port for that address (family 'ipv6'), or remove the AAAA record.";
-        let finding = out.about(fqdn, text, fix).dns(v6.best, Family::Ipv6);
-        finding.seen(Means::Nft, "nft -j list ruleset", how.clone());
-        finding.forwards = shut.iter().map(|(index, ..)| *index).collect();
     }
+}
+
+/// What is open by IPv4 and closed by IPv6, where the name leads to a host.
+fn shut(facts: &Facts, out: &mut Answers, name: &Named, ip: IpAddr) {
+    let (mut shut, mut first) = (Vec::new(), None);
+    for (index, forward) in facts.redirects().filter(|_| name.v4.state.leads()) {
+        match named::by_ipv6(facts, index, forward, ip) {
+            None | Some(Known::Known(Way::Open)) => {}
+            Some(Known::Known(Way::Closed(how))) => {
+                shut.push(index);
+                first.get_or_insert(how);
+            }
+            Some(_) => out.untold(),
+        }
+    }
+    let Some(how) = first else { return };
+    let text =
+        format!("Who comes by IPv6 goes to {ip}, where the firewall closes what is open by IPv4.");
+    let fix = "Open the same port for that address (family 'ipv6'), or remove the AAAA record.";
+    let finding = tell(out, name, Family::Ipv6, text, fix);
+    finding.seen(Means::Nft, "nft -j list ruleset", how).forwards = shut;
+}
+
+/// It leads IPv4 to a host behind.
+fn behind(facts: &Facts, forward: &Forward) -> bool {
+    matches!(forward.target, Target::Host(_)) && !facts.to_router(forward) && forward.v4
 }
 
 fn router(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
-        let own = |ip: &&IpAddr| named::is_router(facts, **ip);
         if !name.v6.state.is_told() {
             out.untold();
         }
-        let own = name.v6.addresses().iter().find(own).filter(|_| name.v4.state.leads());
-        let Some(own) = own else { continue };
-        let host = |index: &usize| {
-            let forward = facts.forwards.get(*index);
-            forward.is_some_and(|one| {
-                let host = matches!(one.target, Target::Host(_)) && !facts.to_router(one);
-                host && one.v4 && one.origin != Origin::Upnp
-            })
-        };
-        let forwards: Vec<usize> = facts.redirects().map(|(index, _)| index).filter(host).collect();
+        let own = name.v6.addresses().iter().find(|ip| named::is_router(facts, **ip));
+        let Some(own) = own.filter(|_| name.v4.state.leads()) else { continue };
+        let forwards = which(facts, &|one| behind(facts, one) && super::translates(one));
         if out.pass_if(forwards.is_empty()) {
             continue;
         }
         let fqdn = &name.asked.fqdn;
         let text =
             format!("{fqdn} leads IPv4 to hosts behind, but IPv6 ({own}) to the router itself.");
-        let fix = format!(
-            "In section '{}': list host for one host, or option family 'ipv4'.",
-            name.asked.section
-        );
-        let finding = out.about(fqdn, text, fix).dns(name.v6.best, Family::Ipv6);
-        finding.forwards = forwards;
+        let fix = "In section '{section}': list host for one host, or option family 'ipv4'.";
+        tell(out, name, Family::Ipv6, text, fix).forwards = forwards;
     }
-}
-
-/// What the router's own resolver says.
-fn local<'a>(name: &Named<'a>, family: Family) -> Option<(&'a Told, &'a Answer)> {
-    let told = name.asked.told.iter().find(|told| told.who == Who::Local)?;
-    Some((told, told.answer(family).known()?))
 }
 
 fn rebind(facts: &Facts, out: &mut Answers) {
     for name in names(facts, out) {
         for family in Family::BOTH {
-            let judged = name.of(family);
-            let special = |ip: &IpAddr| !is_global(*ip, facts.assume_public);
-            if !judged.addresses().iter().any(special) {
+            if !name.of(family).addresses().iter().any(|ip| special(facts, *ip)) {
                 continue;
             }
-            let Some((told, answer)) = local(&name, family) else {
+            let Some(word) = name.said(Who::Local, family) else {
                 out.untold();
                 continue;
             };
             let protected = facts.snapshot.dhcp.known().map(|dhcp| dhcp.rebind_protection);
-            if out.pass_if(!answer.addresses.is_empty() || protected == Some(false)) {
+            if out.pass_if(!word.1.addresses.is_empty() || protected == Some(false)) {
                 continue;
             }
-            let fqdn = &name.asked.fqdn;
-            let text = match protected {
-                Some(_) => format!("At home {fqdn} has no address: rebind protection drops it."),
-                None => format!("At home {fqdn} has no address: most likely rebind protection."),
+            let why = match protected {
+                Some(_) => " has no address: rebind protection drops it.",
+                None => " has no address: most likely rebind protection.",
             };
-            let fix = format!("In config dnsmasq: list rebind_domain '{fqdn}'");
-            out.about(fqdn, text, fix).dns(judged.best, family).dns(Some((told, answer)), family);
+            let fqdn = &name.asked.fqdn[..];
+            let fix = ["In config dnsmasq: list rebind_domain '", fqdn, "'"].concat();
+            let text = ["At home ", fqdn, why].concat();
+            tell(out, name, family, text, &fix).dns(Some(word), family);
         }
     }
 }
 
 fn split(facts: &Facts, out: &mut Answers) {
-    let host = |ip: &IpAddr| facts.active().any(|(_, one)| one.target == Target::Host(*ip));
     for name in names(facts, out) {
         for family in Family::BOTH {
-            let judged = name.of(family);
-            let right = judged.addresses();
+            let right = name.of(family).addresses();
             if right.is_empty() {
                 continue;
             }
-            let Some((told, answer)) = local(&name, family) else {
+            let Some(word) = name.said(Who::Local, family) else {
                 out.untold();
                 continue;
             };
-            // Old answers are `cache`'s.
-            let global = |ip: &IpAddr| is_global(*ip, facts.assume_public);
-            let inside = &answer.addresses;
-            let fine = if inside.is_empty() {
-                !right.iter().all(global)
-            } else {
-                inside == right || inside.iter().all(global) || inside.iter().all(host)
+            let inside = &word.1.addresses;
+            // Old answers are `cache`'s, private ones that are left out `rebind`'s.
+            let home = inside.iter().any(|ip| special(facts, *ip));
+            let host = |ip: &IpAddr| facts.active().any(|(_, one)| one.target == Target::Host(*ip));
+            let fine = match inside.is_empty() {
+                true => right.iter().any(|ip| special(facts, *ip)),
+                false => inside == right || !home || inside.iter().all(host),
             };
             if out.pass_if(fine) {
                 continue;
             }
-            let fqdn = &name.asked.fqdn;
-            let (severity, text) = match inside.is_empty() {
-                true => (Severity::Medium, format!("At home {fqdn} has no address.")),
-                false => {
-                    let to = list(inside);
-                    (Severity::Info, format!("At home {fqdn} is {to}, where no forward leads."))
-                }
+            let (fqdn, to) = (&name.asked.fqdn[..], list(inside));
+            let text = match &to[..] {
+                "" => ["At home ", fqdn, " has no ", family.record_type(), " record."],
+                to => ["At home ", fqdn, " is ", to, ", where no forward leads."],
             };
             let fix = "Look for the name in /etc/config/dhcp and /etc/hosts.";
-            let finding = out.about(fqdn, text, fix).severity(severity);
-            finding.dns(judged.best, family).dns(Some((told, answer)), family);
+            let finding = tell(out, name, family, text.concat(), fix).dns(Some(word), family);
+            if inside.is_empty() {
+                finding.severity = Severity::Medium;
+            }
         }
     }
 }
 
 fn reflect(facts: &Facts, out: &mut Answers) {
-    let names = names(facts, out);
-    let here = |name: &&Named| {
-        let here = named::here(facts, name.asked);
-        let told = local(name, Family::Ipv4);
-        told.is_some_and(|(_, answer)| answer.addresses.iter().any(|ip| here.ours.contains(ip)))
-    };
-    let leads = |name: &&Named| name.v4.state.leads();
-    if names.iter().any(|name| leads(&name) && local(name, Family::Ipv4).is_none()) {
-        out.untold();
+    let mut home = None;
+    for name in names(facts, out).iter().filter(|name| name.v4.state.leads()) {
+        match name.said(Who::Local, Family::Ipv4) {
+            None => out.untold(),
+            Some((_, answer)) if !answer.addresses.iter().any(|ip| name.here.ours.contains(ip)) => {
+            }
+            word => home = home.or(Some((name, word))),
+        }
     }
-    let Some(name) = names.iter().filter(leads).find(here) else { return };
-    let Some((told, answer)) = local(name, Family::Ipv4) else { return };
+    let Some((name, word)) = home else { return };
     for (index, forward) in facts.redirects() {
-        let host = matches!(forward.target, Target::Host(_)) && !facts.to_router(forward);
-        if forward.origin != Origin::Redirect || !forward.v4 || !host {
+        if forward.origin != Origin::Redirect || !behind(facts, forward) {
             continue;
         }
         let masq = facts.zone_of(forward).is_none_or(|zone| zone.masq);
         if out.pass_if(forward.reflection && masq) {
             continue;
         }
-        let text = format!("At home {} leads to the router, not to this host.", name.asked.fqdn);
+        let fqdn = &name.asked.fqdn[..];
+        let text = ["At home ", fqdn, " leads to the router, not to this host."].concat();
         let fix = match masq {
             true => "Write option reflection '1' in the section.",
-            false => {
-                "Reflection needs option masq '1' in the zone; or name the host in config domain."
-            }
+            false => "Reflection needs option masq '1' in the zone.",
         };
-        out.forward(facts, index, text, fix).dns(Some((told, answer)), Family::Ipv4);
+        out.forward(facts, index, text, fix.to_string()).dns(word, Family::Ipv4);
     }
 }

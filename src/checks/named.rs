@@ -59,7 +59,8 @@ impl State {
     }
 }
 
-#[derive(Clone, Debug)]
+/// The records of one type.
+#[derive(Debug)]
 pub struct Judged<'a> {
     pub state: State,
     /// Who says so, and what.
@@ -75,31 +76,54 @@ impl<'a> Judged<'a> {
 }
 
 /// One name, in both families.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Named<'a> {
     pub asked: &'a Asked,
+    pub here: Here,
     pub v4: Judged<'a>,
     pub v6: Judged<'a>,
+}
+
+pub fn all<'a>(facts: &Facts<'a>) -> Vec<Named<'a>> {
+    let names = facts.snapshot.names.known().map(|all| &all[..]).unwrap_or_default();
+    let mut all = Vec::with_capacity(names.len());
+    for asked in names {
+        let here = here(facts, asked);
+        let v4 = judge(facts, &here, asked, Family::Ipv4);
+        let v6 = judge(facts, &here, asked, Family::Ipv6);
+        all.push(Named { asked, here, v4, v6 });
+    }
+    all
 }
 
 impl<'a> Named<'a> {
     pub fn of(&self, family: Family) -> &Judged<'a> {
         if family == Family::Ipv4 { &self.v4 } else { &self.v6 }
     }
-}
 
-pub fn all<'a>(facts: &Facts<'a>) -> Vec<Named<'a>> {
-    let names = facts.snapshot.names.known().into_iter().flatten();
-    let one = |asked: &'a Asked| Named {
-        asked,
-        v4: judge(facts, asked, Family::Ipv4),
-        v6: judge(facts, asked, Family::Ipv6),
-    };
-    names.map(one).collect()
+    /// What a server of this kind says, the first that says anything.
+    pub fn said(&self, who: Who, family: Family) -> Option<(&'a Told, &'a Answer)> {
+        let mut told = self.asked.told.iter().filter(|told| told.who == who);
+        told.find_map(|told| Some((told, told.answer(family).known()?)))
+    }
+
+    pub fn shown(&self) -> Shown {
+        let record = |judged: &Judged| Record {
+            state: judged.state,
+            addresses: judged.addresses().to_vec(),
+            ttl: judged.best.and_then(|(_, answer)| answer.ttl),
+            why: if judged.state.is_told() { String::new() } else { judged.why.clone() },
+        };
+        Shown {
+            fqdn: self.asked.fqdn.clone(),
+            section: self.asked.section.clone(),
+            records: [record(&self.v4), record(&self.v6)],
+        }
+    }
 }
 
 /// A name as a report shows it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Shown {
     pub fqdn: String,
     pub section: String,
@@ -107,28 +131,13 @@ pub struct Shown {
     pub records: [Record; 2],
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Record {
     pub state: State,
     pub addresses: Vec<IpAddr>,
     pub ttl: Option<u32>,
     /// Why it is not known.
     pub why: String,
-}
-
-pub fn shown(facts: &Facts) -> Vec<Shown> {
-    let record = |judged: &Judged| Record {
-        state: judged.state,
-        addresses: judged.addresses().to_vec(),
-        ttl: judged.best.and_then(|(_, answer)| answer.ttl),
-        why: if judged.state.is_told() { String::new() } else { judged.why.clone() },
-    };
-    let one = |name: Named| Shown {
-        fqdn: name.asked.fqdn.clone(),
-        section: name.asked.section.clone(),
-        records: [record(&name.v4), record(&name.v6)],
-    };
-    all(facts).into_iter().map(one).collect()
 }
 
 impl Shown {
@@ -182,7 +191,7 @@ pub struct Here {
 }
 
 /// Any WAN's address is right: which one a name has is its owner's choice.
-pub fn here(facts: &Facts, asked: &Asked) -> Here {
+fn here(facts: &Facts, asked: &Asked) -> Here {
     let mut here = Here::default();
     let lines = match &facts.snapshot.line {
         Known::Known(lines) => &lines[..],
@@ -244,29 +253,28 @@ pub fn is_router(facts: &Facts, ip: IpAddr) -> bool {
 }
 
 /// There is an address to publish.
-pub fn wants(facts: &Facts, asked: &Asked, family: Family) -> bool {
+pub fn wants(facts: &Facts, name: &Named, family: Family) -> bool {
     match family {
-        Family::Ipv4 => !here(facts, asked).ours.is_empty(),
+        Family::Ipv4 => !name.here.ours.is_empty(),
         Family::Ipv6 => {
             let global =
                 |(ip, _): &(IpAddr, u8)| ip.is_ipv6() && is_global(*ip, facts.assume_public);
             let networks = facts.networks().unwrap_or_default();
-            !asked.hosts && networks.iter().any(|network| network.addresses.iter().any(global))
+            !name.asked.hosts && networks.iter().any(|network| network.addresses.iter().any(global))
         }
     }
 }
 
-fn judge<'a>(facts: &Facts, asked: &'a Asked, family: Family) -> Judged<'a> {
+fn judge<'a>(facts: &Facts, here: &Here, asked: &'a Asked, family: Family) -> Judged<'a> {
     let none = match &asked.zone {
         Known::Known(_) => "the addresses of its name servers were not found".to_string(),
         Known::Unknown(why) => why.clone(),
     };
     let mut judged = Judged { state: State::Unknown, best: None, why: none };
-    let here = here(facts, asked);
     for told in asked.told.iter().filter(|told| told.who == Who::Authority) {
         match told.answer(family) {
             Known::Known(answer) => {
-                let state = state(facts, &here, family, answer);
+                let state = state(facts, here, family, answer);
                 if judged.best.is_none() || state > judged.state {
                     let why = match family {
                         Family::Ipv4 => here.perhaps.clone().unwrap_or_default(),
@@ -361,19 +369,19 @@ pub fn is_web(forward: &Forward) -> bool {
 /// Forwards that nobody finds by name: no name of ours leads here in a family they are for. What
 /// programs asked for by UPnP has no use for names.
 pub fn lost(facts: &Facts) -> Vec<usize> {
-    let all = all(facts);
     // Of each family: whether names are meant to be found in it, and whether one may be.
     let family = |family: Family| {
-        let of = |one: &&Named| {
-            one.asked.families.contains(&family) || one.of(family).state != State::None
-        };
-        let states: Vec<State> = all.iter().filter(of).map(|one| one.of(family).state).collect();
-        let may = |state: &State| state.leads() || !state.is_told() || *state == State::Alias;
-        (!states.is_empty(), states.iter().any(may))
+        let (mut meant, mut found) = (false, false);
+        for name in facts.names {
+            let state = name.of(family).state;
+            meant |= name.asked.families.contains(&family) || state != State::None;
+            found |= state.leads() || !state.is_told() || state == State::Alias;
+        }
+        (meant, found)
     };
     let (v4, v6) = (family(Family::Ipv4), family(Family::Ipv6));
     let proxied = |one: &Named| one.v4.state == State::Proxied || one.v6.state == State::Proxied;
-    let proxied = all.iter().any(proxied);
+    let proxied = facts.names.iter().any(proxied);
     let lost = |(_, forward): &(usize, &Forward)| {
         let meant = (forward.v4 && v4.0) || (forward.v6 && v6.0);
         let found = (forward.v4 && v4.1) || (forward.v6 && v6.1);
@@ -382,35 +390,27 @@ pub fn lost(facts: &Facts) -> Vec<usize> {
     facts.active().filter(lost).map(|(index, _)| index).collect()
 }
 
-/// Forwards of IPv4 that are open, with what the live firewall does where the same port is asked
-/// for at `ip` by IPv6.
-pub fn by_ipv6(facts: &Facts, ip: IpAddr) -> Vec<(usize, Known<acl::Way>)> {
-    let open = |(index, forward): &(usize, &Forward)| {
-        let way = facts.ways.get(*index).and_then(Known::known);
-        let host = matches!(forward.target, Target::Host(_));
-        forward.v4 && host && forward.has_ports() && way == Some(&acl::Way::Open)
-    };
-    let (at, asked): (Vec<usize>, Vec<Forward>) = facts
-        .redirects()
-        .filter(open)
-        .map(|(index, forward)| {
-            let asked = Forward {
-                uid: String::new(),
-                origin: Origin::Rule,
-                v4: false,
-                v6: true,
-                target: Target::Host(ip),
-                to_port: None,
-                src_dip: Vec::new(),
-                ..forward.clone()
-            };
-            (index, asked)
-        })
-        .unzip();
-    if asked.is_empty() {
-        return Vec::new();
+/// Whether the live firewall lets IPv6 in to the same port at `ip`, where a forward of IPv4 is open.
+/// `None`: that is none.
+pub fn by_ipv6(
+    facts: &Facts,
+    index: usize,
+    forward: &Forward,
+    ip: IpAddr,
+) -> Option<Known<acl::Way>> {
+    let open = facts.ways.get(index).and_then(Known::known) == Some(&acl::Way::Open);
+    let host = matches!(forward.target, Target::Host(_));
+    if !(open && host && forward.v4 && forward.has_ports()) {
+        return None;
     }
-    at.into_iter().zip(acl::ways(facts.snapshot, &asked)).collect()
+    let mut asked = forward.clone();
+    asked.uid.clear();
+    asked.src_dip.clear();
+    asked.origin = Origin::Rule;
+    (asked.v4, asked.v6) = (false, true);
+    asked.target = Target::Host(ip);
+    asked.to_port = None;
+    acl::ways(facts.snapshot, &[asked]).pop()
 }
 
 /// An answer in a few words: `A 203.0.113.9, ttl 300`.

@@ -11,13 +11,12 @@ use crate::model::name::{Family, Name, SharedLine};
 use crate::model::snapshot::Snapshot;
 use crate::providers;
 use crate::wire::dns::is_reply;
-use crate::wire::names::{Kind, Records, question, records};
-use crate::world::{self, Ask, Datagram, DnsTransport, Sys, Via};
-use serde_json::{Value, json};
+use crate::wire::names::{Kind, MOST_ALIASES, Records, question, records};
+use crate::world::{self, Ask, Datagram, DnsTransport, NetError, Sys, Via};
 use std::time::Duration;
 
 /// In a folder that stands for a router.
-pub const FILE: &str = "cmd/reachd-names.json";
+pub const FILE: &str = "cmd/reachd-names.txt";
 
 /// Who is asked where the owner named none: two that answer everywhere but in China, two that
 /// answer there.
@@ -52,47 +51,39 @@ pub fn wanted(config: &Config) -> Vec<Asked> {
         provider.is_some_and(|provider| provider.local)
     };
     for name in config.names.iter().filter(|name| config.enabled && !local(name)) {
-        match all.iter_mut().find(|one| one.fqdn == name.fqdn) {
-            // At two services at once.
-            Some(one) => {
-                let more = name.families.iter().filter(|family| !one.families.contains(family));
-                let more: Vec<Family> = more.copied().collect();
-                one.families.extend(more);
-                one.hosts |= name.has_hosts();
-            }
-            None => all.push(Asked {
-                fqdn: name.fqdn.clone(),
-                section: name.section.clone(),
-                families: name.families.clone(),
-                hosts: name.has_hosts(),
-                shared_line: name.shared_line,
-                ttl: name.ttl,
-                zone: Known::unknown(format!("only {MOST} names are asked for at once")),
-                told: Vec::new(),
-            }),
+        // One that is kept at two services is still one.
+        if all.iter().any(|one| one.fqdn == name.fqdn) {
+            continue;
         }
+        all.push(Asked {
+            fqdn: name.fqdn.clone(),
+            section: name.section.clone(),
+            families: name.families.clone(),
+            hosts: name.has_hosts(),
+            shared_line: name.shared_line,
+            zone: Known::unknown("too many names to ask for all at once"),
+            told: Vec::new(),
+        });
     }
     all
 }
 
 /// Questions of one step: server, name, what; and what came of them, in their order.
 #[derive(Default)]
-struct Step {
-    asked: Vec<(String, String, Kind)>,
+struct Step<'s> {
+    asked: Vec<(&'s str, &'s str, Kind)>,
     heard: Vec<Known<Records>>,
 }
 
-impl Step {
-    fn add(&mut self, server: &str, name: &str, kind: Kind) {
-        if self.get(server, name, kind).is_none() {
-            self.asked.push((server.into(), name.into(), kind));
-            self.heard.push(Known::unknown("there was no time to ask it"));
+impl<'s> Step<'s> {
+    fn add(&mut self, server: &'s str, name: &'s str, kind: Kind) {
+        if !self.asked.contains(&(server, name, kind)) {
+            self.asked.push((server, name, kind));
         }
     }
 
     fn get(&self, server: &str, name: &str, kind: Kind) -> Option<&Known<Records>> {
-        let is = |one: &(String, String, Kind)| one.0 == server && one.1 == name && one.2 == kind;
-        self.heard.get(self.asked.iter().position(is)?)
+        self.heard.get(self.asked.iter().position(|one| *one == (server, name, kind))?)
     }
 
     fn records(&self, server: &str, name: &str, kind: Kind) -> Option<&Records> {
@@ -105,7 +96,7 @@ impl Step {
         for (server, name, kind) in &self.asked {
             let id = sys.chance() as u16;
             asks.push(Ask::Datagram(Datagram {
-                to: server.clone(),
+                to: server.to_string(),
                 port: 53,
                 source: None,
                 payload: question(name, *kind, id, recursive).unwrap_or_default(),
@@ -116,34 +107,38 @@ impl Step {
         if asks.is_empty() || via.deadline.is_zero() {
             return;
         }
-        let answers = sys.together(&asks, &via);
-        for (at, (ask, answer)) in asks.iter().zip(answers).enumerate() {
+        for (ask, answer) in asks.iter().zip(sys.together(&asks, &via)) {
             let Ask::Datagram(ask) = ask else { continue };
-            let (Some(heard), Some((server, ..))) = (self.heard.get_mut(at), self.asked.get(at))
-            else {
-                continue;
-            };
-            *heard = match answer {
-                Ok(world::Answer::Datagram(reply)) => read(&ask.payload, &reply),
+            let mut heard = match answer {
+                Ok(world::Answer::Datagram(reply)) => read(&ask.payload, Ok(reply)),
                 Ok(_) => Known::unknown("what it answered is no DNS"),
-                Err(why) => Known::Unknown(why.text),
+                Err(why) => read(&ask.payload, Err(why)),
             };
             via.deadline = left(sys);
             if heard.known().is_some_and(|told| told.cut) && !via.deadline.is_zero() {
-                *heard = match sys.dns(server, &ask.payload, DnsTransport::Tcp, &via) {
-                    Ok(reply) => read(&ask.payload, &reply),
-                    Err(why) => Known::Unknown(why.text),
-                };
+                let reply = sys.dns(&ask.to, &ask.payload, DnsTransport::Tcp, &via);
+                heard = read(&ask.payload, reply);
             }
+            self.heard.push(heard);
         }
     }
 }
 
-fn read(asked: &[u8], reply: &[u8]) -> Known<Records> {
-    match records(asked, reply) {
-        None => Known::unknown("what it answered could not be read"),
-        Some(Records { failed: Some(why), .. }) => Known::Unknown(format!("it says {why}")),
-        Some(told) => Known::Known(told),
+fn read(asked: &[u8], reply: Result<Vec<u8>, NetError>) -> Known<Records> {
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(why) => return Known::Unknown(why.text),
+    };
+    let Some(told) = records(asked, &reply) else {
+        return Known::unknown("what it answered could not be read");
+    };
+    match told.rcode {
+        0 | 3 => Known::Known(told),
+        // Of a circle BIND says so, and shows it.
+        _ if told.aliases.len() > MOST_ALIASES => Known::Known(told),
+        2 => Known::unknown("it says SERVFAIL"),
+        5 => Known::unknown("it says REFUSED"),
+        other => Known::Unknown(format!("it says error {other}")),
     }
 }
 
@@ -157,33 +152,33 @@ const ADDRESSES: [Kind; 2] = [Kind::Address(Family::Ipv4), Kind::Address(Family:
 
 fn look(sys: &mut dyn Sys, all: &mut [Asked], resolvers: &[String]) {
     let until = sys.now() + DEADLINE;
-    let mut servers: Vec<(Who, String)> = match resolvers {
-        [] => RESOLVERS.iter().map(|server| (Who::Public, server.to_string())).collect(),
-        own => own.iter().map(|server| (Who::Public, server.clone())).collect(),
-    };
-    servers.push((Who::Local, LOCAL.into()));
+    let mut servers: Vec<&str> = resolvers.iter().map(String::as_str).collect();
+    if servers.is_empty() {
+        servers.extend(RESOLVERS);
+    }
+    servers.push(LOCAL);
+    let fqdns: Vec<String> = all.iter().take(MOST).map(|one| one.fqdn.clone()).collect();
     // What resolvers say, and which names have name servers.
     let mut first = Step::default();
-    for one in all.iter().take(MOST) {
-        for (_, server) in &servers {
-            ADDRESSES.iter().for_each(|kind| first.add(server, &one.fqdn, *kind));
-            above(&one.fqdn).for_each(|zone| first.add(server, zone, Kind::NameServers));
+    for fqdn in &fqdns {
+        for server in &servers {
+            ADDRESSES.iter().for_each(|kind| first.add(server, fqdn, *kind));
+            above(fqdn).for_each(|zone| first.add(server, zone, Kind::NameServers));
         }
     }
     first.go(sys, true, until);
     // Where those are, by the first resolver that knew of them.
-    let cut = |fqdn: &str| -> Option<(String, Vec<String>, String)> {
+    let cut = |fqdn| {
         above(fqdn).find_map(|zone| {
-            servers.iter().find_map(|(_, server)| {
+            servers.iter().find_map(|server| {
                 let told = first.records(server, zone, Kind::NameServers)?;
-                let names = told.servers.iter().take(MOST_SERVERS).cloned().collect();
-                (!told.servers.is_empty()).then(|| (zone.to_string(), names, server.clone()))
+                let names = told.servers.get(..told.servers.len().min(MOST_SERVERS))?;
+                (!names.is_empty()).then_some((zone, names, *server))
             })
         })
     };
-    let cuts: Vec<_> = all.iter().take(MOST).map(|one| cut(&one.fqdn)).collect();
     let mut second = Step::default();
-    for (_, names, server) in cuts.iter().flatten() {
+    for (_, names, server) in fqdns.iter().filter_map(|fqdn| cut(fqdn)) {
         for name in names {
             ADDRESSES.iter().for_each(|kind| second.add(server, name, *kind));
         }
@@ -194,28 +189,30 @@ fn look(sys: &mut dyn Sys, all: &mut [Asked], resolvers: &[String]) {
         let told = |kind| second.records(server, name, kind)?.addresses.first();
         ADDRESSES.into_iter().find_map(told).map(|ip| ip.to_string())
     };
-    let mut third = Step::default();
-    for (one, cut) in all.iter().zip(&cuts) {
-        let Some((_, names, server)) = cut else { continue };
-        for ip in names.iter().filter_map(|name| place(name, server)) {
-            ADDRESSES.iter().for_each(|kind| third.add(&ip, &one.fqdn, *kind));
+    // Name server, its address, and whom it was asked for.
+    let mut third: Vec<(&str, String, &str)> = Vec::new();
+    for fqdn in &fqdns {
+        let Some((_, names, server)) = cut(fqdn) else { continue };
+        for name in names {
+            third.extend(place(name, server).map(|ip| (&name[..], ip, &fqdn[..])));
         }
     }
-    third.go(sys, false, until);
-    for (one, cut) in all.iter_mut().zip(&cuts) {
-        one.zone = match cut {
+    let mut last = Step::default();
+    for (_, ip, fqdn) in &third {
+        ADDRESSES.iter().for_each(|kind| last.add(ip, fqdn, *kind));
+    }
+    last.go(sys, false, until);
+    for (one, fqdn) in all.iter_mut().zip(&fqdns) {
+        one.zone = match cut(fqdn) {
             None => Known::unknown("no resolver tells its zone's name servers"),
-            Some((zone, names, server)) => {
-                for name in names {
-                    let Some(ip) = place(name, server) else { continue };
-                    let label = format!("{name} {ip}");
-                    one.told.push(told(Who::Authority, label, &third, &ip, &one.fqdn));
-                }
-                Known::Known(zone.clone())
-            }
+            Some((zone, ..)) => Known::Known(zone.to_string()),
         };
-        for (who, server) in &servers {
-            one.told.push(told(*who, server.clone(), &first, server, &one.fqdn));
+        for (name, ip, _) in third.iter().filter(|(.., of)| of == fqdn) {
+            one.told.push(told(Who::Authority, [name, " ", ip].concat(), &last, ip, fqdn));
+        }
+        for server in &servers {
+            let who = if *server == LOCAL { Who::Local } else { Who::Public };
+            one.told.push(told(who, server.to_string(), &first, server, fqdn));
         }
     }
 }
@@ -228,7 +225,7 @@ fn told(who: Who, label: String, step: &Step, server: &str, fqdn: &str) -> Told 
             Known::unknown("it does not speak for the zone")
         }
         Some(Known::Known(told)) => Known::Known(Answer {
-            exists: !told.no_such_name,
+            exists: told.rcode != 3,
             aliases: told.aliases.clone(),
             addresses: told.addresses.clone(),
             ttl: told.ttl,
@@ -237,93 +234,157 @@ fn told(who: Who, label: String, step: &Step, server: &str, fqdn: &str) -> Told 
     Told { who, server: label, answers }
 }
 
-/// As it stands in [`FILE`].
+/// As it stands in [`FILE`]: a line for each name, and below it one for each server, their fields
+/// parted by tabs. Of an answer the words are its TTL, `>` before an alias, addresses, and `nx`
+/// where there is no such name, or `-` for no record; what is not known is its reason after a question mark.
 pub fn write(all: &[Asked]) -> String {
-    let answer = |answer: &Known<Answer>| match answer {
-        Known::Unknown(why) => json!({ "unknown": why }),
-        Known::Known(one) => {
-            let addresses: Vec<String> = one.addresses.iter().map(|ip| ip.to_string()).collect();
-            json!({
-                "exists": one.exists, "aliases": one.aliases, "addresses": addresses,
-                "ttl": one.ttl,
-            })
-        }
-    };
-    let told = |one: &Told| {
-        let [v4, v6] = &one.answers;
-        json!({
-            "who": one.who.word(), "server": one.server, "a": answer(v4), "aaaa": answer(v6),
-        })
-    };
-    let one = |one: &Asked| {
-        let families: Vec<String> = one.families.iter().map(|one| one.to_string()).collect();
+    let mut out = String::new();
+    let mut line = |fields: &[&str]| out.extend([&fields.join("\t")[..], "\n"]);
+    for one in all {
+        let families: Vec<&str> = one.families.iter().map(|family| family.record_type()).collect();
         let zone = match &one.zone {
-            Known::Known(zone) => json!(zone),
-            Known::Unknown(why) => json!({ "unknown": why }),
+            Known::Known(zone) => zone.clone(),
+            Known::Unknown(why) => ["?", why].concat(),
         };
-        json!({
-            "fqdn": one.fqdn, "section": one.section, "families": families, "hosts": one.hosts,
-            "shared_line": one.shared_line.word(), "ttl": one.ttl, "zone": zone,
-            "told": one.told.iter().map(told).collect::<Vec<Value>>(),
-        })
+        let hosts = if one.hosts { "hosts" } else { "router" };
+        let shared_line = one.shared_line.word();
+        line(&["name", &one.fqdn, &one.section, &families.join(" "), hosts, shared_line, &zone]);
+        for told in &one.told {
+            let [v4, v6] = &told.answers;
+            line(&[told.who.word(), &told.server, &words(v4), &words(v6)]);
+        }
+    }
+    out
+}
+
+fn words(answer: &Known<Answer>) -> String {
+    let answer = match answer {
+        Known::Unknown(why) => return ["?", why].concat(),
+        Known::Known(answer) => answer,
     };
-    json!({ "names": all.iter().map(one).collect::<Vec<Value>>() }).to_string()
+    let mut words: Vec<String> = answer.ttl.iter().map(|ttl| ttl.to_string()).collect();
+    words.extend(answer.aliases.iter().map(|alias| [">", alias].concat()));
+    words.extend(answer.addresses.iter().map(|ip| ip.to_string()));
+    if !answer.exists {
+        words.push("nx".into());
+    }
+    if words.is_empty() {
+        words.push("-".into());
+    }
+    words.join(" ")
 }
 
-/// What [`write`] wrote, or somebody by hand. Entries that are none are an error: half of it
-/// would be read as the whole.
-pub fn from_file(value: &Value) -> Result<Vec<Asked>, String> {
-    let all = value.get("names").and_then(Value::as_array).ok_or("it has no list of names")?;
-    all.iter().map(|one| asked(one).ok_or_else(|| format!("no name: {one}"))).collect()
+/// What [`write`] wrote, or somebody by hand. A line that is none is an error: half of it would be
+/// read as the whole.
+pub fn from_file(text: &str) -> Result<Vec<Asked>, String> {
+    let mut all = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        if read_line(&fields, &mut all).is_none() {
+            return Err(format!("line {} is not understood", at + 1));
+        }
+    }
+    Ok(all)
 }
 
-fn asked(one: &Value) -> Option<Asked> {
-    let families = one.get("families")?.as_array()?;
-    let has = |family: &Family| families.iter().any(|one| *one == family.to_string());
-    let told = one.get("told")?.as_array()?;
-    let word = one.get("shared_line")?.as_str()?;
-    Some(Asked {
-        fqdn: one.get("fqdn")?.as_str()?.into(),
-        section: one.get("section")?.as_str()?.into(),
-        families: Family::BOTH.into_iter().filter(has).collect(),
-        hosts: one.get("hosts")?.as_bool()?,
-        shared_line: SharedLine::WORDS.iter().find(|(text, _)| *text == word)?.1,
-        ttl: number(one.get("ttl")),
-        zone: match one.get("zone")?.as_str() {
-            Some(zone) => Known::Known(zone.into()),
-            None => unknown(one.get("zone")?),
-        },
-        told: told.iter().map(server).collect::<Option<Vec<Told>>>()?,
-    })
+fn read_line(fields: &[&str], all: &mut Vec<Asked>) -> Option<()> {
+    match fields {
+        ["name", fqdn, section, families, hosts, shared_line, zone] => all.push(Asked {
+            fqdn: fqdn.to_string(),
+            section: section.to_string(),
+            families: Family::BOTH
+                .into_iter()
+                .filter(|family| families.split(' ').any(|one| one == family.record_type()))
+                .collect(),
+            hosts: *hosts == "hosts",
+            shared_line: SharedLine::WORDS.iter().find(|(word, _)| word == shared_line)?.1,
+            zone: match zone.strip_prefix('?') {
+                Some(why) => Known::unknown(why),
+                None => Known::Known(zone.to_string()),
+            },
+            told: Vec::new(),
+        }),
+        [who, server, v4, v6] => all.last_mut()?.told.push(Told {
+            who: Who::ALL.into_iter().find(|one| one.word() == *who)?,
+            server: server.to_string(),
+            answers: [answer(v4)?, answer(v6)?],
+        }),
+        _ => return None,
+    }
+    Some(())
 }
 
-fn server(one: &Value) -> Option<Told> {
-    let word = one.get("who")?.as_str()?;
-    Some(Told {
-        who: Who::ALL.into_iter().find(|who| who.word() == word)?,
-        server: one.get("server")?.as_str()?.into(),
-        answers: [answer(one.get("a")?)?, answer(one.get("aaaa")?)?],
-    })
+fn answer(text: &str) -> Option<Known<Answer>> {
+    if let Some(why) = text.strip_prefix('?') {
+        return Some(Known::unknown(why));
+    }
+    let mut one = Answer { exists: true, aliases: Vec::new(), addresses: Vec::new(), ttl: None };
+    for word in text.split_whitespace() {
+        match (word.strip_prefix('>'), word.parse()) {
+            (Some(alias), _) => one.aliases.push(alias.to_string()),
+            (_, Ok(ip)) => one.addresses.push(ip),
+            _ if word == "nx" => one.exists = false,
+            _ if word == "-" => {}
+            _ => one.ttl = Some(word.parse().ok()?),
+        }
+    }
+    Some(Known::Known(one))
 }
 
-fn answer(one: &Value) -> Option<Known<Answer>> {
-    let Some(exists) = one.get("exists") else { return Some(unknown(one)) };
-    let texts = |key: &str| one.get(key)?.as_array()?.iter().map(Value::as_str).collect();
-    let (aliases, addresses): (Option<Vec<&str>>, Option<Vec<&str>>) =
-        (texts("aliases"), texts("addresses"));
-    let addresses = addresses?.into_iter().map(|ip| ip.parse().ok());
-    Some(Known::Known(Answer {
-        exists: exists.as_bool()?,
-        aliases: aliases?.into_iter().map(str::to_string).collect(),
-        addresses: addresses.collect::<Option<Vec<_>>>()?,
-        ttl: number(one.get("ttl")),
-    }))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn number(value: Option<&Value>) -> Option<u32> {
-    u32::try_from(value?.as_u64()?).ok()
-}
+    #[test]
+    fn what_is_written_reads_back() {
+        let answer = Answer {
+            exists: true,
+            aliases: vec!["b.test".into()],
+            addresses: ["203.0.113.9", "2001:db8::9"].map(|ip| ip.parse().unwrap()).to_vec(),
+            ttl: Some(60),
+        };
+        let none = Answer { exists: false, aliases: vec![], addresses: vec![], ttl: None };
+        let all = vec![
+            Asked {
+                fqdn: "nas.example.net".into(),
+                section: "nas".into(),
+                families: Family::BOTH.to_vec(),
+                hosts: true,
+                shared_line: SharedLine::Wan,
+                zone: Known::Known("example.net".into()),
+                told: vec![Told {
+                    who: Who::Authority,
+                    server: "ns1.example.net 192.0.2.53".into(),
+                    answers: [Known::Known(answer), Known::Known(none)],
+                }],
+            },
+            Asked {
+                fqdn: "*.example.net".into(),
+                section: "all".into(),
+                families: vec![Family::Ipv6],
+                hosts: false,
+                shared_line: SharedLine::Skip,
+                zone: Known::unknown("no time"),
+                told: vec![Told {
+                    who: Who::Local,
+                    server: "127.0.0.1".into(),
+                    answers: [Known::unknown("no answer"), Known::unknown("it says SERVFAIL")],
+                }],
+            },
+        ];
+        assert_eq!(from_file(&write(&all)), Ok(all));
+        assert_eq!(from_file(""), Ok(vec![]));
+        for bad in ["x", "local\t1\t2\t3", "name\ta\tb\tA\trouter\tperhaps\tz", "\u{1b}[2J\t\t\t"] {
+            assert!(from_file(bad).is_err(), "{bad:?}");
+        }
+        let name = "name\ta.test\ta\tA\trouter\tskip\ttest\n";
+        assert!(from_file(&[name, "public\t9.9.9.9\t60 what\t"].concat()).is_err());
+    }
 
-fn unknown<T>(value: &Value) -> Known<T> {
-    Known::unknown(value.get("unknown").and_then(Value::as_str).unwrap_or("it is not told"))
+    #[test]
+    fn names_above() {
+        let above = |fqdn| above(fqdn).collect::<Vec<&str>>().join(" ");
+        assert_eq!(above("nas.example.net"), "nas.example.net example.net net");
+        assert_eq!(above("*.example.net"), "example.net net");
+    }
 }

@@ -8,7 +8,7 @@ use crate::model::address::Prefix;
 use crate::model::config::{Config, Lookup, Service};
 use crate::model::name::Family;
 use crate::parse::uci::quoted;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What holds where the owner wrote nothing.
@@ -114,7 +114,7 @@ pub(super) fn read_lookup(part: &mut Part) -> Lookup {
     }
     for (line, text) in part.texts("resolver") {
         // A name would have to be resolved first.
-        match text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
+        match value::host_port(text).is_ok_and(|host| host.parse::<IpAddr>().is_ok()) {
             true => lookup.resolvers.push(text.into()),
             false => {
                 let text = [&quoted(text.as_bytes()), " is not an address like 9.9.9.9"].concat();

@@ -71,8 +71,6 @@ pub struct Asked {
     /// Its IPv6 addresses are those of LAN hosts.
     pub hosts: bool,
     pub shared_line: SharedLine,
-    /// As configured.
-    pub ttl: Option<u32>,
     /// The zone it is in, or why its name servers were not found.
     pub zone: Known<String>,
     pub told: Vec<Told>,

@@ -148,7 +148,7 @@ fn refusal(answer: &Answer) -> String {
     }
 }
 
-pub(super) fn rtype(family: Family) -> Rtype {
+fn rtype(family: Family) -> Rtype {
     match family {
         Family::Ipv4 => Rtype::A,
         Family::Ipv6 => Rtype::AAAA,
