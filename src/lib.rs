@@ -52,7 +52,8 @@
 //! `world`, implements the two traits, and only `main` names it.
 //!
 //! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It asks
-//! nobody on the network and changes nothing. After a change the daemon starts itself as
+//! nobody on the network and changes nothing; what lookups told before it reads from the journal, and
+//! which way packets would take it asks the kernel, without sending any. After a change the daemon starts itself as
 //! `reachd report --format lines`: the memory that takes is given back whole, and whatever a ruleset
 //! does to the report, names are kept. What it says is compared by [`last`].
 //!

@@ -384,6 +384,26 @@ fn differences_to_the_last_one() {
     assert!(changes > 0);
 }
 
+#[test]
+fn the_house_shows_every_verdict() {
+    let json = timeless(&report(&home().join("house/root"), &["--json"]));
+    let mut shown: Vec<String> = Vec::new();
+    for forward in json["forwards"].as_array().unwrap() {
+        let reach = &forward["reach"];
+        shown.push(format!("{} {}", reach["verdict"], reach["certainty"]).replace('"', ""));
+    }
+    for verdict in [
+        "open proved",
+        "open likely",
+        "partial likely",
+        "blocked likely",
+        "down likely",
+        "unknown unknown",
+    ] {
+        assert!(shown.iter().any(|one| one == verdict), "no {verdict} in {shown:?}");
+    }
+}
+
 /// What a folder is changed by, and what must then be said, or not be said.
 struct Variant {
     case: &'static str,
@@ -615,7 +635,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let there = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &there) } else { drop(fs::copy(&path, there).unwrap()) }
+        match path.is_dir() {
+            true => copy(&path, &there),
+            false => assert!(fs::copy(&path, there).is_ok()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use reachd::collect::passages;
 use reachd::model::forward::Proto;
 use reachd::parse::{firewall, networks, services, sockets, tables, uci};
 
@@ -32,4 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = (tables::arp(&text), tables::conntrack(&text), tables::mappings(&text));
     let _ = (tables::leases(&text), tables::fw4_warnings(&text));
     let _ = sockets::listeners(&text, Proto::Tcp);
+    if let Ok(passed) = passages::read(&text) {
+        assert_eq!(passages::read(&passages::write(&passed)), Ok(passed));
+    }
 });

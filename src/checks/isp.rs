@@ -262,7 +262,7 @@ fn silence(facts: &Facts, out: &mut Answers) {
             continue;
         };
         let holds = |device: &String| Some(device) == line.device.as_ref();
-        let zone = facts.zones().iter().find(|zone| zone.devices.iter().any(|one| holds(one)));
+        let zone = facts.zones().iter().find(|zone| zone.devices.iter().any(holds));
         let Some(zone) = zone.filter(|zone| zone.input != Policy::Accept) else { continue };
         let Some(live) = known(&facts.snapshot.live, out) else { return };
         let chains = live.tables.iter().flat_map(|table| &table.chains).filter(|chain| {
