@@ -8,7 +8,7 @@ use reachd::acl::forward::{broad, surface};
 use reachd::acl::space::Space;
 use reachd::acl::walk::{Caps, Fate, Question, Route, World, ask};
 use reachd::acl::{rules, words};
-use reachd::collect::{self, Place, names as names_file, targets};
+use reachd::collect::{self, Place, names as names_file, passages, targets};
 use reachd::config::{self, SecretFile, import_ddns, import_inadyn};
 use reachd::journal::Journal;
 use reachd::last::Said;
@@ -385,6 +385,12 @@ fn gateway_answers(_: &str, bytes: &[u8]) {
     let _ = gateway::outside(&found);
 }
 
+fn passages_file(_: &str, bytes: &[u8]) {
+    if let Ok(passed) = passages::read(&String::from_utf8_lossy(bytes)) {
+        assert_eq!(passages::read(&passages::write(&passed)), Ok(passed));
+    }
+}
+
 pub fn files() -> Vec<Reader> {
     let reader = |name, read, seeds| Reader { name, read, seeds };
     vec![
@@ -406,6 +412,7 @@ pub fn files() -> Vec<Reader> {
                 "tests/data/report/fw4-bad-redirects.result.txt",
             ],
         ),
+        reader("passages", passages_file, &["tests/report/*/root/cmd/reachd-passages.txt"]),
         reader(
             "ubus json",
             ubus_json,

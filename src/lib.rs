@@ -53,7 +53,9 @@
 //!
 //! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It changes
 //! nothing. The owner's own try the hosts behind the forwards (`collect::targets`) and ask DNS
-//! servers for the names (`collect::names`); the daemon's ask nobody. After a change the daemon starts itself as
+//! servers for the names (`collect::names`); the daemon's ask nobody. What lookups told before is
+//! read from the journal, and which way packets would take the kernel is asked, without sending
+//! any (`collect::passages`). After a change the daemon starts itself as
 //! `reachd report --format lines`: the memory that takes is given back whole, and whatever a ruleset
 //! does to the report, names are kept. What it says is compared by [`last`].
 //!

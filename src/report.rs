@@ -57,6 +57,7 @@ pub struct Report {
 pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], now: u64) -> Report {
     let (forwards, inner) = gather(&snapshot, now);
     let ways = acl::ways(&snapshot, &forwards);
+    let outside = acl::outside(&snapshot);
     let rules = acl::judge(&snapshot);
     let facts = Facts {
         snapshot: &snapshot,
@@ -64,6 +65,7 @@ pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], n
         inner: &inner,
         assume_public,
         ways: &ways,
+        outside: &outside,
         rules: &rules,
         names: &[],
     };

@@ -382,3 +382,293 @@ fn differences_to_the_last_one() {
     fs::remove_dir_all(&dir).unwrap();
     assert!(changes > 0);
 }
+
+#[test]
+fn the_house_shows_every_verdict() {
+    let json = timeless(&report(&home().join("house/root"), &["--json"]));
+    let mut shown: Vec<String> = Vec::new();
+    for forward in json["forwards"].as_array().unwrap() {
+        let reach = &forward["reach"];
+        shown.push(format!("{} {}", reach["verdict"], reach["certainty"]).replace('"', ""));
+    }
+    for verdict in [
+        "open proved",
+        "open likely",
+        "partial likely",
+        "blocked likely",
+        "down likely",
+        "unknown unknown",
+    ] {
+        assert!(shown.iter().any(|one| one == verdict), "no {verdict} in {shown:?}");
+    }
+}
+
+/// What a folder is changed by, and what must then be said, or not be said.
+struct Variant {
+    case: &'static str,
+    /// File, what stands there, what instead. A journal is sealed again.
+    edits: &'static [(&'static str, &'static str, &'static str)],
+    id: &'static str,
+    speaks: bool,
+}
+
+const PASSAGES: &str = "cmd/reachd-passages.txt";
+const NFT: &str = "cmd/nft-j-list-ruleset.json";
+const JOURNAL: &str = "var/run/reachd/journal";
+const DUMP: &str = "cmd/ubus-network.interface-dump.json";
+const REACHD: &str = "etc/config/reachd";
+const FIREWALL: &str = "etc/config/firewall";
+const PUBLIC: &str = "\tlist assume_public '198.51.100.0/24'\n";
+
+/// A save and a restore of marks, before the first DNAT.
+const MARKED: &str = r#"{"chain": {"family": "inet", "table": "fw4", "name": "m", "handle": 900,
+    "type": "filter", "hook": "prerouting", "prio": -150, "policy": "accept"}},
+    {"rule": {"family": "inet", "table": "fw4", "chain": "m", "handle": 901, "expr": [
+    {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "wanb0"}},
+    {"mangle": {"key": {"ct": {"key": "mark"}}, "value": 2}}]}},
+    {"rule": {"family": "inet", "table": "fw4", "chain": "m", "handle": 902, "expr": [
+    {"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"ct": {"key": "mark"}}}}]}}
+]}"#;
+
+/// As iptables' mwan3 shows itself in nft's list.
+const UNREAD: &str = r#"{"chain": {"family": "inet", "table": "fw4", "name": "m", "handle": 900,
+    "type": "filter", "hook": "prerouting", "prio": -150, "policy": "accept"}},
+    {"rule": {"family": "inet", "table": "fw4", "chain": "m", "handle": 901, "expr": [
+    {"xt": {"type": "target", "name": "CONNMARK"}}]}}
+]}"#;
+
+/// The rule that has a range up to 7015, from its expressions on.
+const SEVEN: &str = r#"some of seven", "expr": [{"match": {"op": "==", "left": {"payload": "#;
+const TO_ONE: &str = r#"some of seven", "expr": [{"match": {"op": "==", "left": {"payload":
+    {"protocol": "ip6", "field": "daddr"}}, "right": "2001:db8:cafe::50"}},
+    {"match": {"op": "==", "left": {"payload": "#;
+const FROM_FEW: &str = r#"some of seven", "expr": [{"match": {"op": "==", "left": {"payload":
+    {"protocol": "ip6", "field": "saddr"}}, "right": {"prefix": {"addr": "2001:db8:77::", "len": 48}}}},
+    {"match": {"op": "==", "left": {"payload": "#;
+
+const WITH_ANOTHER: &str = "192.168.1.50 - br-lan 0 wan0\n192.168.1.50 - br-lan 2 wan0\n";
+const WITH_MARK: &str = "192.168.1.50 - br-lan 0 wan0\n192.168.1.50 - br-lan 2 wanb0\n";
+
+const VARIANTS: &[Variant] = &[
+    // Marks that lead back; that lead elsewhere; that nobody can read.
+    Variant {
+        case: "two-wans",
+        edits: &[
+            (NFT, "\n]}", ",\nMARKED"),
+            (PASSAGES, "192.168.1.50 - br-lan 0 wan0\n", WITH_MARK),
+        ],
+        id: "path.asym",
+        speaks: false,
+    },
+    Variant {
+        case: "two-wans",
+        edits: &[
+            (NFT, "\n]}", ",\nMARKED"),
+            (PASSAGES, "192.168.1.50 - br-lan 0 wan0\n", WITH_ANOTHER),
+        ],
+        id: "path.asym",
+        speaks: true,
+    },
+    Variant {
+        case: "two-wans",
+        edits: &[(NFT, "\n]}", ",\nUNREAD")],
+        id: "path.asym",
+        speaks: false,
+    },
+    // What the kernel did not tell is unknown.
+    Variant {
+        case: "two-wans",
+        edits: &[(PASSAGES, "- 203.0.113.9 wanb0 0 !refused\n", "")],
+        id: "path.rpfilter",
+        speaks: false,
+    },
+    // Connmarks do not help against a strict filter.
+    Variant {
+        case: "two-wans",
+        edits: &[
+            (NFT, "\n]}", ",\nMARKED"),
+            (PASSAGES, "192.168.1.50 - br-lan 0 wan0\n", WITH_MARK),
+        ],
+        id: "path.rpfilter",
+        speaks: true,
+    },
+    // One voice alone, plain HTTP, an answer to other addresses, the WAN's own.
+    Variant {
+        case: "squat",
+        edits: &[(JOURNAL, "seen \tipv4\tstun:stun.example.test\tSTUN\t203.0.113.77\n", "")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    Variant {
+        case: "squat",
+        edits: &[(JOURNAL, "\tHTTPS\t", "\tHTTP\t"), (JOURNAL, "\tSTUN\t", "\tHTTP\t")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    Variant {
+        case: "squat",
+        edits: &[(JOURNAL, "from=198.51.100.23", "from=198.51.100.99")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    Variant {
+        case: "squat",
+        edits: &[(JOURNAL, "STUN\t203.0.113.77", "STUN\t198.51.100.23")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    Variant {
+        case: "squat",
+        edits: &[(REACHD, PUBLIC, "")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    // The router above has a public address: forwarding there is enough.
+    Variant {
+        case: "above",
+        edits: &[(JOURNAL, "100.64.3.9", "198.51.100.9")],
+        id: "path.double_nat",
+        speaks: true,
+    },
+    Variant {
+        case: "above",
+        edits: &[(JOURNAL, "seen \tipv4\tgateway:\tgateway\t100.64.3.9\n", "")],
+        id: "path.upstream",
+        speaks: false,
+    },
+    // Somebody knocked; the firewall was just loaded, or nobody knows when; it does not count.
+    Variant {
+        case: "quiet",
+        edits: &[(NFT, r#""packets": 0"#, r#""packets": 3"#)],
+        id: "path.silence",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[("cmd/fw4-loaded-at.txt", "1795279466", "1795450000")],
+        id: "path.silence",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[("cmd/fw4-loaded-at.txt", "1795279466", "")],
+        id: "path.silence",
+        speaks: false,
+    },
+    // Loaded before the clock was set.
+    Variant {
+        case: "quiet",
+        edits: &[("cmd/fw4-loaded-at.txt", "1795279466", "86400")],
+        id: "path.silence",
+        speaks: false,
+    },
+    // Packets came: the provider blocks nothing.
+    Variant {
+        case: "quiet",
+        edits: &[(NFT, r#""packets": 0"#, r#""packets": 3"#)],
+        id: "path.isp.port",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[
+            (
+                FIREWALL,
+                "option proto 'tcp'\n\toption src_dport",
+                "option proto 'udp'\n\toption src_dport",
+            ),
+            (
+                NFT,
+                r#"{"protocol": "tcp", "field": "dport"}}, "right": 25"#,
+                r#"{"protocol": "udp", "field": "dport"}}, "right": 25"#,
+            ),
+        ],
+        id: "path.isp.port",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[(JOURNAL, "150000000,", "")],
+        id: "path.flap",
+        speaks: false,
+    },
+    // Changes of the day before.
+    Variant {
+        case: "quiet",
+        edits: &[(JOURNAL, "150000000,", "100000000,")],
+        id: "path.flap",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[(JOURNAL, "confirmed=198.51.100.9", "confirmed=198.51.100.23")],
+        id: "path.dyn",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[(DUMP, r#""proto": "dhcp""#, r#""proto": "static""#)],
+        id: "path.dyn",
+        speaks: false,
+    },
+    // Torn: nothing is remembered, and nothing concluded.
+    Variant {
+        case: "quiet",
+        edits: &[(JOURNAL, "reachd-journal 1", "reachd-journal 2")],
+        id: "path.flap",
+        speaks: false,
+    },
+    // A few ports of one host are not broad, nor what some may come to; a thousand ports are.
+    Variant { case: "live", edits: &[(NFT, SEVEN, TO_ONE)], id: "acl.broad", speaks: false },
+    Variant { case: "live", edits: &[(NFT, SEVEN, FROM_FEW)], id: "acl.broad", speaks: false },
+    Variant {
+        case: "live",
+        edits: &[(NFT, SEVEN, TO_ONE), (NFT, "[7005, 7015]", "[7005, 9015]")],
+        id: "acl.broad",
+        speaks: true,
+    },
+];
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let there = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &there),
+            false => assert!(fs::copy(&path, there).is_ok()),
+        }
+    }
+}
+
+/// The traps that the texts name, and what must not be taken for a pass.
+#[test]
+fn near_misses_are_told_apart() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("near-{}", std::process::id()));
+    let mut wrong = Vec::new();
+    for (at, variant) in VARIANTS.iter().enumerate() {
+        let root = dir.join(at.to_string());
+        copy(&home().join(variant.case).join("root"), &root);
+        for (file, old, new) in variant.edits {
+            let new = new.replace("MARKED", MARKED).replace("UNREAD", UNREAD);
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            assert!(text.contains(old), "{} {file} has no {old:?}", variant.case);
+            let text = text.replace(old, &new);
+            let text = match *file {
+                JOURNAL => reachd::journal::seal(reachd::journal::body(&text).to_string()),
+                _ => text,
+            };
+            fs::write(root.join(file), text).unwrap();
+        }
+        let json = timeless(&report(&root, &["--json"]));
+        let hit =
+            |finding: &&Value| finding["id"] == variant.id && finding["status"] != "suppressed";
+        let speaks = json["findings"].as_array().unwrap().iter().any(|one| hit(&one));
+        if speaks != variant.speaks {
+            let told: Vec<_> = variant.edits.iter().map(|(file, _, new)| (file, new)).collect();
+            wrong.push(format!("{} of {} {told:?}: {speaks}", variant.id, variant.case));
+        }
+    }
+    let _ = fs::remove_dir_all(&dir);
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}

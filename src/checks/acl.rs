@@ -411,23 +411,37 @@ fn undeclared(facts: &Facts, out: &mut Answers) {
     });
 }
 
-/// What becomes of all packets from the Internet, device by device, family by family.
+/// What becomes of all packets from the Internet, by device, in each family; `None`: that is too
+/// complex. Asked for once.
+pub type Outside<'a> = Known<Vec<(&'a str, Option<Answer>)>>;
+
+pub fn outside(snapshot: &Snapshot) -> Outside<'_> {
+    Around::of(snapshot).map(|around| {
+        let mut all = Vec::new();
+        for device in devices(snapshot) {
+            for family in Family::BOTH {
+                let question = Question { device, family, spaces: vec![Space::ALL], calm: true };
+                all.push((device, ask(around.world(), &question, Caps::default()).ok()));
+            }
+        }
+        all
+    })
+}
+
 fn from_outside(
     facts: &Facts,
     out: &mut Answers,
     each: &mut dyn FnMut(&Around, &str, &Answer, &mut Answers),
 ) {
-    let Known::Known(around) = Around::of(facts.snapshot) else {
+    let (Known::Known(around), Known::Known(all)) = (Around::of(facts.snapshot), facts.outside)
+    else {
         out.untold();
         return;
     };
-    for device in devices(facts.snapshot) {
-        for family in Family::BOTH {
-            let question = Question { device, family, spaces: vec![Space::ALL], calm: true };
-            match ask(around.world(), &question, Caps::default()) {
-                Ok(answer) => each(&around, device, &answer, out),
-                Err(_) => out.untold(),
-            }
+    for (device, answer) in all {
+        match answer {
+            Some(answer) => each(&around, device, answer, out),
+            None => out.untold(),
         }
     }
 }

@@ -22,11 +22,11 @@ pub const CHECKS: &[Check] = &[
                one it would answer by. On a second WAN these are all packets from the Internet, \
                also where marks would lead the answers back. The counters of DNAT rules rise all \
                the same.",
-        next: "Set net.ipv4.conf.DEVICE.rp_filter=2 in /etc/sysctl.conf; then: sysctl -p",
+        next: "Write net.ipv4.conf.DEVICE.rp_filter=2 in /etc/sysctl.conf; then: sysctl -p",
         trap: "With src_valid_mark a mark on the packet counts too; here it has none. 0 and 2 \
                are no hindrance; the larger of conf.all and the device's counts.",
-        source: "the kernel's route lookup (EXDEV); IPReversePathFilter in /proc/net/netstat \
-                 counts them",
+        source: "the kernel's route lookup, /proc/sys/net/ipv4/conf; IPReversePathFilter in \
+                 /proc/net/netstat counts what is dropped",
         after: &[],
         run: filtered,
     },
@@ -60,6 +60,8 @@ enum Treats {
 
 fn filtered(facts: &Facts, out: &mut Answers) {
     let fix = |device: &str| {
+        // A VLAN's dot stands as a slash there.
+        let device = device.replace('.', "/");
         format!("Write net.ipv4.conf.{device}.rp_filter=2 in /etc/sysctl.conf; then: sysctl -p")
     };
     each(facts, out, &|_, line| arrives(facts, line), &fix);
@@ -156,7 +158,7 @@ fn arrives(facts: &Facts, line: &LineOf) -> Treats {
                  strict, and the way back is another.",
                 one.by
             ),
-            format!("a packet to {to} by {} is refused (EXDEV)", one.by),
+            format!("a packet to {to} by {} is refused", one.by),
         ),
         Some(_) => Treats::Well,
         None => Treats::Unknown("the kernel did not tell".into()),
@@ -183,8 +185,7 @@ fn answered(facts: &Facts, line: &LineOf, host: IpAddr) -> Treats {
         Known::Known(live) => &live.marks,
         Known::Unknown(why) => return Treats::Unknown(why.clone()),
     };
-    let leads =
-        |mark: &&Mark| answers(mark.value).is_some_and(|one| one.out.as_ref() == Some(device));
+    let leads = |mark: &Mark| Some(answers(mark.value)?.out.as_ref() == Some(device));
     match by_mark(marks, &leads, &plain.by) {
         Some(true) => Treats::Well,
         Some(false) => {
@@ -203,10 +204,10 @@ fn answered(facts: &Facts, line: &LineOf, host: IpAddr) -> Treats {
 }
 
 /// Whether a mark leads answers back that come in by device `lan`; `None`: that cannot be told.
-fn by_mark(marks: &Marks, leads: &dyn Fn(&&Mark) -> bool, lan: &str) -> Option<bool> {
-    let mut leading = marks.set.iter().filter(leads).peekable();
-    let any = leading.peek().is_some();
-    if any && marks.restored {
+fn by_mark(marks: &Marks, leads: &dyn Fn(&Mark) -> Option<bool>, lan: &str) -> Option<bool> {
+    let leading = marks.set.iter().filter(|mark| leads(mark) != Some(false));
+    let leading: Vec<(&Mark, bool)> = leading.map(|mark| (mark, leads(mark).is_some())).collect();
+    if marks.restored && leading.iter().any(|(_, sure)| *sure) {
         return Some(true);
     }
     // Without that a mark may still be set on the answers themselves.
@@ -214,9 +215,10 @@ fn by_mark(marks: &Marks, leads: &dyn Fn(&&Mark) -> bool, lan: &str) -> Option<b
         Some(start) => lan.starts_with(start),
         None => by == lan,
     };
-    let on_answers =
-        leading.any(|mark| mark.packet && (mark.by.is_empty() || mark.by.iter().any(is_lan)));
-    if marks.unread || on_answers { None } else { Some(false) }
+    let perhaps = |(mark, _): &(&Mark, bool)| {
+        marks.restored || (mark.packet && (mark.by.is_empty() || mark.by.iter().any(is_lan)))
+    };
+    if marks.unread || leading.iter().any(perhaps) { None } else { Some(false) }
 }
 
 /// Packets leave for the IPv4 Internet by more than one device.
@@ -255,8 +257,8 @@ mod tests {
             by: by.iter().map(|by| by.to_string()).collect(),
         };
         let marks = Marks { restored, set: set.iter().map(mark).collect(), unread };
-        // Mark 2 leads back.
-        by_mark(&marks, &|mark| mark.value == 2, "br-lan")
+        // Mark 2 leads back; of mark 9 the kernel did not tell.
+        by_mark(&marks, &|mark| (mark.value != 9).then_some(mark.value == 2), "br-lan")
     }
 
     #[test]
@@ -269,6 +271,8 @@ mod tests {
         assert_eq!(told(&[(2, false, &["wanb"])], false, false), Some(false));
         assert_eq!(told(&[(1, false, &["wanb"])], true, false), Some(false));
         assert_eq!(told(&[(1, false, &["wanb"])], true, true), None);
+        assert_eq!(told(&[(9, false, &["wanb"])], true, false), None);
+        assert_eq!(told(&[(9, false, &["wanb"])], false, false), Some(false));
         // On the packets that come in alone; on whatever; on those of the LAN.
         assert_eq!(told(&[(2, true, &["wanb"])], false, false), Some(false));
         assert_eq!(told(&[(2, true, &[])], false, false), None);

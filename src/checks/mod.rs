@@ -81,6 +81,8 @@ pub struct Facts<'a> {
     pub assume_public: &'a [Prefix],
     /// What the live ruleset does with each forward.
     pub ways: &'a [Known<acl::Way>],
+    /// What it lets in from the Internet.
+    pub outside: &'a acl::Outside<'a>,
     /// What is wrong with its rules.
     pub rules: &'a acl::Judgement,
     /// Where the names lead.

@@ -38,27 +38,30 @@ pub fn look(place: &mut Place, snapshot: &Snapshot) -> Known<Vec<Passed>> {
 }
 
 fn asked(place: &mut Place, snapshot: &Snapshot, links: &[Link]) -> Vec<Passed> {
-    let mut all: Vec<Passed> = Vec::new();
-    let mut ask = |from: Option<IpAddr>, to: Option<IpAddr>, by: &Link, mark: u32| {
+    let ask = |place: &mut Place, from, to, by: &Link, mark| {
         // What the kernel does not tell is not there.
-        let Ok(passage) = place.sys.passage(from, to, by.index, mark) else { return None };
+        let passage = place.sys.passage(from, to, by.index, mark).ok()?;
         let out = match passage {
             Passage::Out(index) => links.iter().find(|link| link.index == index),
             _ => None,
         };
-        let out = out.map(|link| link.name.clone());
-        let refused = passage == Passage::Refused;
-        all.push(Passed { from, to, by: by.name.clone(), mark, out: out.clone(), refused });
-        out
+        let (by, refused) = (by.name.clone(), passage == Passage::Refused);
+        Some(Passed { from, to, by, mark, out: out.map(|link| link.name.clone()), refused })
     };
     let lines = snapshot.line.known().into_iter().flatten();
-    let mut wans: Vec<&Link> = Vec::new();
+    let mut wans: Vec<(&Link, IpAddr)> = Vec::new();
     for line in lines.filter(|line| line.family == Family::Ipv4) {
         let link = links.iter().find(|link| Some(&link.name) == line.device.as_ref());
         let Some(link) = link else { continue };
-        wans.push(link);
-        for ip in &line.addresses {
-            ask(None, Some(*ip), link, 0);
+        wans.extend(line.addresses.iter().map(|ip| (link, *ip)));
+    }
+    let mut all = Vec::new();
+    for (link, ip) in &wans {
+        // What is wrong with such a packet, if not that? Then it is not told.
+        if let Some(one) = ask(place, None, Some(*ip), link, 0)
+            && (!one.refused || is_strict(place, &link.name))
+        {
+            all.push(one);
         }
     }
     let none = Vec::new();
@@ -76,15 +79,25 @@ fn asked(place: &mut Place, snapshot: &Snapshot, links: &[Link]) -> Vec<Passed> 
                 .any(|own| net(own.ip, own.prefix_len).is_some_and(|net| net.contains(host)))
         };
         let Some(by) = links.iter().find(holds) else { continue };
-        let out = ask(Some(host), None, by, 0);
+        let Some(plain) = ask(place, Some(host), None, by, 0) else { continue };
         // With one WAN, and by that one, marks change nothing.
-        if wans.iter().any(|wan| out.as_ref() != Some(&wan.name)) {
-            for mark in &marks {
-                ask(Some(host), None, by, *mark);
-            }
+        let astray = wans.iter().any(|(wan, _)| plain.out.as_ref() != Some(&wan.name));
+        all.push(plain);
+        for mark in marks.iter().filter(|_| astray) {
+            all.extend(ask(place, Some(host), None, by, *mark));
         }
     }
     all
+}
+
+/// The reverse path filter of a device is strict: the larger of two numbers counts.
+fn is_strict(place: &mut Place, device: &str) -> bool {
+    let mut number = |of: &str| {
+        let text = place.text(&format!("proc/sys/net/ipv4/conf/{of}/rp_filter"));
+        text.known().and_then(|text| text.trim().parse::<u8>().ok())
+    };
+    let (all, own) = (number("all"), number(device));
+    all.max(own) == Some(1)
 }
 
 /// IPv4 hosts that forwards lead to, those of the config and those in force.

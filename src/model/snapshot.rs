@@ -234,7 +234,7 @@ pub struct Passed {
     pub mark: u32,
     /// The device that it leaves by; `None`: it does not.
     pub out: Option<String>,
-    /// The reverse path filter drops it.
+    /// The kernel drops it; one from the Internet: by its reverse path filter.
     pub refused: bool,
 }
 

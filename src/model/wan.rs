@@ -66,7 +66,7 @@ pub enum Passage {
     /// It is for the router itself.
     Here,
     Nowhere,
-    /// The reverse path filter drops it: answers to its sender would leave by another link.
+    /// Its addresses do not fit: the reverse path filter's word, mostly, but not its alone.
     Refused,
 }
 

@@ -135,11 +135,10 @@ pub fn passage(
     let request = rtnetlink::lookup_passage(from, to, by, mark, 1);
     match ask(&request, false, &mut |message| route = rtnetlink::route(message)) {
         Ok(()) => Ok(route.map_or(Passage::Here, |route| Passage::Out(route.device))),
-        // What fib_validate_source() says of a sender that is not to be expected there.
-        Err(Errno::EXDEV) => Ok(Passage::Refused),
-        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL) => {
-            Ok(Passage::Nowhere)
-        }
+        // What fib_validate_source() says of a sender that is not to be expected there; since
+        // Linux 6.13 EINVAL, as for any other that is wrong.
+        Err(Errno::EXDEV | Errno::EINVAL) => Ok(Passage::Refused),
+        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES) => Ok(Passage::Nowhere),
         Err(errno) => Err(format!("the kernel's route lookup failed: {}", errno.desc())),
     }
 }
