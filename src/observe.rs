@@ -534,7 +534,7 @@ mod tests {
         let wan = observe(&mut router, &config(Some("eth0"))).wans.remove(0);
         assert_eq!(wan.access.proto, None);
         assert_eq!(wan.access.egress.as_deref(), Some("wg0"));
-        assert_eq!(wan.access.astray.as_deref(), Some("wg0"), "answers go astray");
+        assert_eq!(wan.access.astray.unwrap().device, "wg0", "answers go astray");
         assert_eq!(wan.access.gateway, Some("192.0.2.1".parse().unwrap()));
         for (file, text, want) in [
             ("/sys/class/net/wg0/type", &b"769\n"[..], Some("ip6tnl")),

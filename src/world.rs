@@ -267,9 +267,9 @@ pub trait Sys: Net {
     }
 
     /// Marks by which the kernel's rules send packets other ways.
-    fn marks(&mut self, family: Family) -> Vec<u32> {
+    fn marks(&mut self, family: Family) -> Result<Vec<u32>, String> {
         let _ = family;
-        Vec::new()
+        Err("no rules here".into())
     }
 
     /// What the kernel would do with an IPv4 packet that comes in by link `by`. `None`: some

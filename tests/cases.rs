@@ -223,8 +223,8 @@ impl Sys for Router {
         Ok(ruled.or(default))
     }
 
-    fn marks(&mut self, _: Family) -> Vec<u32> {
-        self.case.marks.iter().map(|(mark, _)| *mark).collect()
+    fn marks(&mut self, _: Family) -> Result<Vec<u32>, String> {
+        Ok(self.case.marks.iter().map(|(mark, _)| *mark).collect())
     }
 
     fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {

@@ -1,7 +1,7 @@
 //! Each kind of line by its facts, and each trap that has deceived somebody.
 
 use super::*;
-use crate::model::line::{Access, MapRule, PortSet};
+use crate::model::line::{Access, Astray, MapRule, PortSet};
 use crate::model::wan::Address;
 use std::net::Ipv4Addr;
 
@@ -368,9 +368,12 @@ fn meanings_name_the_next_step() {
          192.168.1.20, or put it into bridge mode. Option shared_line 'outside' publishes its \
          address, 203.0.113.9."
     );
-    home.access.astray = Some("wg0".into());
+    let astray = |back_by| Some(Astray { device: "wg0".into(), back_by });
+    home.access.astray = astray(Known::Known(None));
     assert!(text(&home, None, &[]).contains(" leave by wg0, whatever their mark. "));
-    home.access.back_by = Some(0x200);
+    home.access.astray = astray(Known::unknown("no answer"));
+    assert!(text(&home, None, &[]).contains(" leave by wg0, unless mwan3 or pbr "));
+    home.access.astray = astray(Known::Known(Some(0x200)));
     assert!(text(&home, None, &[]).contains(" leave by wg0 unless they are marked 0x200, "));
     let mobile = text(&wan("qmi", "wwan0", &["100.64.7.9"]), None, &[]);
     assert!(mobile.contains("or use IPv6 or a tunnel. Some carriers sell"), "{mobile}");

@@ -3,7 +3,7 @@
 use super::label;
 use crate::model::address::{Kind, Prefix, class};
 use crate::model::known::Known;
-use crate::model::line::{Certainty, Line, MapKind, PortSet, Upstream, Verdict};
+use crate::model::line::{Astray, Certainty, Line, MapKind, PortSet, Upstream, Verdict};
 use crate::model::name::Family;
 use crate::model::wan::Wan;
 
@@ -88,22 +88,23 @@ pub fn meaning(verdict: &Verdict, wan: &Wan, prefixes: &[Prefix]) -> String {
         Line::Down => "Nothing can be reached over it.".to_string(),
         Line::Unknown => unknown(wan, prefixes),
     };
-    match (&wan.access.astray, wan.access.back_by) {
-        (Some(astray), Some(mark)) => text.push_str(&format!(
-            " Answers from its own address leave by {astray} unless they are marked {mark:#x}, as \
-             mwan3 or pbr marks those of connections that came in here."
-        )),
-        (Some(astray), None) => {
+    let Some(Astray { device, back_by }) = &wan.access.astray else { return text };
+    let unless = match back_by {
+        Known::Known(Some(mark)) => format!(
+            " unless they are marked {mark:#x}, as mwan3 or pbr marks those of connections that came \
+             in here."
+        ),
+        Known::Known(None) => {
             if verdict.line == Line::Public {
                 text = "The address is public, but connections that come in here break.".into();
             }
-            text.push_str(&format!(
-                " Answers from its own address leave by {astray}, whatever their mark. Have packets \
-                 from it leave by this line, with mwan3, pbr or an ip rule."
-            ));
+            ", whatever their mark. Have packets from it leave by this line, with mwan3, pbr or an \
+             ip rule."
+                .into()
         }
-        (None, _) => {}
-    }
+        Known::Unknown(_) => ", unless mwan3 or pbr sends them back.".into(),
+    };
+    text.push_str(&format!(" Answers from its own address leave by {device}{unless}"));
     text
 }
 

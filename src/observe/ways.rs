@@ -2,6 +2,8 @@
 //! a source, a mark, a link. So mwan3, pbr and tables by source need not be understood here.
 
 use crate::model::address::class;
+use crate::model::known::Known;
+use crate::model::line::Astray;
 use crate::model::name::Family;
 use crate::model::wan::{Address, Link, Route, Wan};
 use crate::world::{RouteQuery, Sys};
@@ -36,11 +38,11 @@ pub fn look(sys: &mut dyn Sys, wan: &mut Wan, links: &[Link], link: &Link) {
     if own.is_none() {
         return;
     }
-    wan.access.astray = way(sys, family, own, 0).and_then(other);
-    if wan.access.astray.is_some() {
-        let marks = sys.marks(family);
+    if let Some(device) = way(sys, family, own, 0).and_then(other) {
+        let marks = Known::from(sys.marks(family));
         let back = |mark: &u32| way(sys, family, own, *mark) == Some(link.index);
-        wan.access.back_by = marks.into_iter().find(back);
+        let back_by = marks.map(|marks| marks.into_iter().find(back));
+        wan.access.astray = Some(Astray { device, back_by });
     }
 }
 

@@ -117,8 +117,11 @@ fn wan(one: &OneLine, lines: &Lines) -> Value {
     put(&mut out, "gateway", access.gateway.map(text_of));
     put(&mut out, "external", told.outside.map(text_of));
     put(&mut out, "egress", access.egress.clone());
-    put(&mut out, "astray", access.astray.clone());
-    put(&mut out, "back_by_mark", access.back_by.map(|mark| format!("{mark:#x}")));
+    if let Some(astray) = &access.astray {
+        put(&mut out, "astray", Some(astray.device.clone()));
+        let mark = astray.back_by.known().copied().flatten();
+        put(&mut out, "back_by_mark", mark.map(|mark| format!("{mark:#x}")));
+    }
     let mut add = |key: &str, value: Value| drop(out.insert(key.into(), value));
     add("family", wan.family.to_string().into());
     add("addrs", own.iter().map(IpAddr::to_string).collect());

@@ -110,16 +110,13 @@ pub fn route(query: &RouteQuery) -> Result<Option<Route>, String> {
 }
 
 /// The marks of the kernel's policy rules; none where it has no such rules.
-pub fn marks(family: Family) -> Vec<u32> {
+pub fn marks(family: Family) -> Result<Vec<u32>, String> {
     let mut found = Vec::new();
-    let asked = dump("rules", &rtnetlink::dump_rules(family, 1), &mut |message| match message {
+    dump("rules", &rtnetlink::dump_rules(family, 1), &mut |message| match message {
         Some(message) => found.extend(rtnetlink::mark(message)),
         None => found.clear(),
-    });
-    if let Err(why) = asked {
-        debug!("{why}");
-    }
-    found
+    })?;
+    Ok(found)
 }
 
 /// What becomes of an IPv4 packet that comes in by link `by`.

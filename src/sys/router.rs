@@ -50,7 +50,7 @@ impl Sys for World {
         netlink::route(query)
     }
 
-    fn marks(&mut self, family: Family) -> Vec<u32> {
+    fn marks(&mut self, family: Family) -> Result<Vec<u32>, String> {
         netlink::marks(family)
     }
 
