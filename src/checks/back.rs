@@ -233,10 +233,10 @@ fn several(facts: &Facts) -> bool {
 /// Why nobody can tell whether a forward's answers find their way, if that is so on all its lines.
 pub fn doubt(facts: &Facts, forward: &Forward) -> Option<String> {
     let Target::Host(host @ IpAddr::V4(_)) = forward.target else { return None };
-    let lines = lines(facts, forward);
-    if facts.snapshot.passed.known().is_none() && !several(facts) {
+    if !several(facts) {
         return None;
     }
+    let lines = lines(facts, forward);
     let why = |line: &&LineOf| match answered(facts, line, host) {
         Treats::Unknown(why) => Some(why),
         _ => None,

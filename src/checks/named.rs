@@ -216,7 +216,7 @@ fn here(facts: &Facts, asked: &Asked) -> Here {
         let blind = matches!(line.verdict.line, Line::Down | Line::Unknown);
         if blind || (outside && (shared || !sure)) {
             let why = match blind {
-                true => "what the line of {} is was not to be told",
+                true => "the line of {} is down, or not known",
                 false => "nobody was asked which address the Internet sees on {}",
             };
             here.perhaps.get_or_insert(why.replace("{}", &line.network));

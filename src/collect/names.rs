@@ -28,6 +28,8 @@ const LOCAL: &str = "127.0.0.1";
 /// Names that are asked for, and name servers of one zone.
 const MOST: usize = 24;
 const MOST_SERVERS: usize = 4;
+/// More names than anybody keeps.
+const LONGEST_FILE: usize = 1000;
 
 /// For all of it, and for one step.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -280,7 +282,7 @@ pub fn from_file(text: &str) -> Result<Vec<Asked>, String> {
     let mut all = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let fields: Vec<&str> = line.split('\t').collect();
-        if read_line(&fields, &mut all).is_none() {
+        if all.len() > LONGEST_FILE || read_line(&fields, &mut all).is_none() {
             return Err(format!("line {} is not understood", at + 1));
         }
     }
@@ -378,6 +380,10 @@ mod tests {
             assert!(from_file(bad).is_err(), "{bad:?}");
         }
         let name = "name\ta.test\ta\tA\trouter\tskip\ttest\n";
+        assert!(
+            from_file(&name.repeat(LONGEST_FILE)).is_ok()
+                && from_file(&name.repeat(10_000)).is_err()
+        );
         assert!(from_file(&[name, "public\t9.9.9.9\t60 what\t"].concat()).is_err());
     }
 

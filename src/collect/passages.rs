@@ -11,6 +11,7 @@ use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::model::snapshot::{Passed, Snapshot};
 use crate::model::wan::{Link, Passage};
+use crate::world::RouteQuery;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -78,7 +79,20 @@ fn asked(place: &mut Place, snapshot: &Snapshot, links: &[Link]) -> Vec<Passed> 
                 .iter()
                 .any(|own| net(own.ip, own.prefix_len).is_some_and(|net| net.contains(host)))
         };
-        let Some(by) = links.iter().find(holds) else { continue };
+        // Behind another router of the LAN: by the link that leads to it.
+        let way = RouteQuery {
+            family: Family::Ipv4,
+            to: Some(host),
+            device: None,
+            source: None,
+            mark: 0,
+        };
+        let routed = |place: &mut Place| {
+            let route = place.sys.route(&way).ok()??;
+            links.iter().find(|link| link.index == route.device)
+        };
+        let by = links.iter().find(holds).or_else(|| routed(place));
+        let Some(by) = by.filter(|by| !by.loopback) else { continue };
         let Some(plain) = ask(place, Some(host), None, by, 0) else { continue };
         // With one WAN, and by that one, marks change nothing.
         let astray = wans.iter().any(|(wan, _)| plain.out.as_ref() != Some(&wan.name));

@@ -7,7 +7,8 @@ import os
 import socket
 import subprocess
 
-from house import PUBLIC, Failed, need, wait_for
+from house import OUTSIDE, PUBLIC, Failed, need, wait_for
+from servers import Lookups
 from test_wans import A, B, GATE, both, names
 
 PORT = 8080
@@ -247,6 +248,47 @@ def test_proof_by_a_connection(house):
     why = shown["forwards"][0]["reach"]["why"]
     if (reach, certainty) != ("open", "likely") or packets < 2 or "no answer was seen" not in why:
         raise Failed(f"with the counter alone: {reach}, {certainty}, {packets}: {why}")
+
+
+def ids(house):
+    return {one["id"] for one in report(house)["findings"]}
+
+
+def test_what_the_daemon_remembers(house):
+    """Addresses that come and go, as the daemon saw them; and what the Internet saw."""
+    need("nft")
+    house.add(f"{A}/24")
+    house.daemon(house.config())
+    house.follows(A=A)
+    last = A
+    for now in ("203.0.113.6", "203.0.113.7", "203.0.113.8"):
+        if "path.flap" in ids(house):
+            raise Failed(f"too early, with {last}")
+        house.replace(f"{last}/24", f"{now}/24")
+        house.follows(A=now)
+        last = now
+    # The journal is written as the name is published.
+    wait_for("it tells of three changes", lambda: "path.flap" in ids(house))
+
+
+def test_what_the_internet_saw(house):
+    """The ISP gives public space and translates it all the same."""
+    need("nft")
+    house.isp.run(["nft", "-f", "-"], "table ip nat {\n chain out {\n"
+                  "  type nat hook postrouting priority 100;\n"
+                  f'  ip saddr 203.0.113.0/24 oifname "up0" snat to {OUTSIDE}\n }}\n}}\n')
+    house.add(f"{A}/24")
+    lookups = Lookups(house)
+    house.write_config(house.config(shared_line="outside", extra=lookups.section()))
+    if "path.nat.mismatch" in ids(house):
+        raise Failed("nobody was asked yet")
+    house.once(words=("line",))
+    if "path.nat.mismatch" not in ids(house):
+        raise Failed("it does not tell what the Internet saw")
+    # Of another address nothing is known.
+    house.replace(f"{A}/24", "203.0.113.6/24")
+    if "path.nat.mismatch" in ids(house):
+        raise Failed("what was learnt of another address is told of this one")
 
 
 test_ways_back.seconds = 10
