@@ -98,12 +98,12 @@ pub fn import(text: &[u8]) -> Result<String, String> {
         for (count, host) in hosts.iter().enumerate() {
             let mut notes = vec![["was ", &said].concat()];
             // Namecheap's '@' makes no name of a section.
-            let id = if host.contains(char::is_alphanumeric) { host } else { title };
-            let done =
-                translated(theirs, title, host, count == 0, &all, &mut notes).and_then(|section| {
-                    let mut old = Old::new(&section);
-                    service(&mut old, id, &|id| providers::find(id), false, &mut new, &mut notes)
-                });
+            let id = if host == "@" { title } else { host };
+            let made = translated(theirs, title, host, count == 0, &all, &mut notes);
+            let done = match &made {
+                Ok(made) => service(&mut Old::new(made), id, find, false, &mut new, &mut notes),
+                Err(why) => Err(why.clone()),
+            };
             if let Err(why) = done {
                 let host = quoted(host.as_bytes());
                 new.notes
@@ -234,7 +234,8 @@ fn translated(
     if rest {
         for option in &theirs.options {
             let name = &&option.name[..];
-            if !DONE.contains(name) && !(custom && DONE_IN_CUSTOM.contains(name)) {
+            let done = DONE.contains(name) || custom && DONE_IN_CUSTOM.contains(name);
+            if !done {
                 made.options.push(option.clone());
             }
         }
