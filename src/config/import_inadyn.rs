@@ -10,7 +10,8 @@
 use super::import_ddns::{Old, UNKNOWN, service};
 use super::imported::New;
 use crate::parse::uci::{Item, Opt, Section, Value, quoted};
-use crate::providers::{self, services};
+use crate::providers;
+use std::mem;
 
 /// Services by inadyn's names, where ddns-scripts calls them otherwise.
 const NAMES: &[(&str, &str)] = &[
@@ -34,6 +35,11 @@ const NAMECHEAP: &str = "dynamicdns.park-your-domain.com";
 
 /// What inadyn takes for a success of a `custom` service that is told nothing else.
 const SUCCESS: &[&str] = &["OK", "good", "true", "updated", "success", "nochg"];
+
+/// Options of a section that are always used, and those of `custom`.
+const DONE: &[&str] = &["hostname", "alias", "username", "password", "iface", "ttl"];
+const DONE_IN_CUSTOM: &[&str] =
+    &["ddns-server", "ddns-path", "append-myip", "ddns-response", "ssl"];
 
 /// Why an option of inadyn has nothing here that it could become.
 pub(super) fn reason(option: &str) -> &'static str {
@@ -60,11 +66,12 @@ pub(super) fn reason(option: &str) -> &'static str {
 /// Reads the old config. The new one passes `check-config`, though perhaps with warnings. The error
 /// names the line.
 pub fn import(text: &[u8]) -> Result<String, String> {
-    let mut reader = Reader { text, at: 0, line: 1 };
-    let mut global = section("", None, 1);
+    let mut reader = Reader { text, at: 0, line: 1, word: Vec::new() };
+    let mut global = section("", "");
     let mut sections = Vec::new();
     reader.read(&mut global, Some(&mut sections))?;
 
+    let find = &|id: &str| providers::find(id);
     let mut new = New::default();
     let mut old = Old::new(&global);
     let all = All {
@@ -91,12 +98,12 @@ pub fn import(text: &[u8]) -> Result<String, String> {
         for (count, host) in hosts.iter().enumerate() {
             let mut notes = vec![["was ", &said].concat()];
             // Namecheap's '@' makes no name of a section.
-            let id = if host.contains(char::is_alphanumeric) { host } else { title };
-            let done =
-                translated(theirs, title, host, count == 0, &all, &mut notes).and_then(|section| {
-                    let mut old = Old::new(&section);
-                    service(&mut old, id, &|id| providers::find(id), false, &mut new, &mut notes)
-                });
+            let id = if host == "@" { title } else { host };
+            let made = translated(theirs, title, host, count == 0, &all, &mut notes);
+            let done = match &made {
+                Ok(made) => service(&mut Old::new(made), id, find, false, &mut new, &mut notes),
+                Err(why) => Err(why.clone()),
+            };
             if let Err(why) = done {
                 let host = quoted(host.as_bytes());
                 new.notes
@@ -137,8 +144,8 @@ fn translated(
         notes.push("check: taken for IPv6, as checkip-server looks like it".into());
     }
     let (user, password) = (old.peek("username"), old.peek("password"));
-    let mut made = section("service", Some(host), theirs.line);
-    let mut put = |name: &str, value: &str| set(&mut made, name, Value::One(value.into()), 0);
+    let mut made = section("service", host);
+    let mut put = |name: &str, value: &str| set(&mut made, name, Value::One(value.into()));
     put("enabled", if told(theirs, notes) { "0" } else { "1" });
     if v6 {
         put("use_ipv6", "1");
@@ -217,18 +224,21 @@ fn translated(
                     .into(),
             );
         }
-        let tests = own.iter().map(String::as_str);
-        let tests = tests.chain(SUCCESS.iter().copied().filter(|_| own.is_empty()));
-        let tests = tests.map(|word| Item { line: 0, bytes: ["text ", word].concat().into() });
-        set(&mut made, "success", Value::List(tests.collect()), 0);
+        let mut tests = Vec::new();
+        let usual = if own.is_empty() { SUCCESS } else { &[] };
+        for word in own.iter().map(|word| &word[..]).chain(usual.iter().copied()) {
+            tests.push(Item { line: 0, bytes: ["text ", word].concat().into() });
+        }
+        set(&mut made, "success", Value::List(tests));
     }
     if rest {
-        let mut done = vec!["hostname", "alias", "username", "password", "iface", "ttl"];
-        if custom {
-            done.extend(["ddns-server", "ddns-path", "append-myip", "ddns-response", "ssl"]);
+        for option in &theirs.options {
+            let name = &&option.name[..];
+            let done = DONE.contains(name) || custom && DONE_IN_CUSTOM.contains(name);
+            if !done {
+                made.options.push(option.clone());
+            }
         }
-        let left = theirs.options.iter().filter(|option| !done.contains(&&option.name[..]));
-        made.options.extend(left.cloned());
     }
     Ok(made)
 }
@@ -249,7 +259,8 @@ fn named(title: &str, notes: &mut Vec<String>) -> Result<(&'static str, bool), S
     for whole in [true, false] {
         let same = |known: &str| if whole { known == wanted } else { known.contains(wanted) };
         let one = NAMES.iter().find(|(theirs, _)| same(theirs)).map(|(_, ours)| *ours);
-        let one = one.or_else(|| services::table().map(|line| line.site).find(|site| same(site)));
+        let one =
+            one.or_else(|| providers::all().iter().map(|one| one.about).find(|site| same(site)));
         let Some(site) = one.filter(|_| !wanted.is_empty()) else { continue };
         if !whole {
             notes.push(["check: taken for ", site].concat());
@@ -275,22 +286,18 @@ fn address(old: &Old<'_>, server: &str) -> Result<String, String> {
     if !path.starts_with('/') {
         url.push('/');
     }
-    let mut rest = &path[..];
-    while let Some((before, after)) = rest.split_once('%') {
-        url.push_str(before);
-        let known = [("u", "[USERNAME]"), ("p", "[PASSWORD]"), ("h", "[DOMAIN]"), ("i", "[IP]")];
-        rest = after;
-        match known.iter().find(|(letter, _)| after.starts_with(letter)) {
-            Some((_, placeholder)) => {
-                url.push_str(placeholder);
-                rest = after.get(1..).unwrap_or_default();
-            }
-            // A percent sign of the URL's own; twice it stood for one.
-            None => url.push('%'),
-        }
-        rest = rest.strip_prefix('%').filter(|_| after.starts_with('%')).unwrap_or(rest);
+    let mut placed = path.clone();
+    for (theirs, ours) in [
+        ("%%", "\0"),
+        ("%u", "[USERNAME]"),
+        ("%p", "[PASSWORD]"),
+        ("%h", "[DOMAIN]"),
+        ("%i", "[IP]"),
+        ("\0", "%"),
+    ] {
+        placed = placed.replace(theirs, ours);
     }
-    url.push_str(rest);
+    url.push_str(&placed);
     if !path.contains('%') {
         let append = matches!(&text("append-myip")[..], "true" | "yes" | "on");
         url.push_str(if append { "[IP]" } else { "[DOMAIN]" });
@@ -302,12 +309,9 @@ fn address(old: &Old<'_>, server: &str) -> Result<String, String> {
 fn told(section: &Section, notes: &mut Vec<String>) -> bool {
     let before = notes.len();
     for option in &section.options {
-        let inside = |bytes: &[u8]| bytes.windows(2).any(|two| two == b"${");
-        if matches!(&option.value, Value::One(bytes) if inside(bytes)) {
-            notes.push(
-                ["to do: ", &option.name, " holds ${...}, which was taken from the environment"]
-                    .concat(),
-            );
+        if values(section, &option.name).iter().any(|value| value.contains("${")) {
+            let text = " holds ${...}, which was taken from the environment";
+            notes.push(["to do: ", &option.name, text].concat());
         }
     }
     notes.len() > before
@@ -325,32 +329,31 @@ fn values(section: &Section, option: &str) -> Vec<String> {
     text.filter(|text| !text.is_empty() && !text.contains(char::is_control)).collect()
 }
 
-fn section(kind: &str, name: Option<&str>, line: u32) -> Section {
+fn section(kind: &str, name: &str) -> Section {
     Section {
         kind: kind.into(),
-        name: name.map(str::to_string),
-        line,
+        name: Some(name.into()),
+        line: 0,
         again: None,
         options: Vec::new(),
     }
 }
 
-fn set(section: &mut Section, name: &str, value: Value, line: u32) {
+fn set(section: &mut Section, name: &str, value: Value) {
     section.options.retain(|option| option.name != name);
-    section.options.push(Opt { name: name.into(), line, replaced: None, value });
+    section.options.push(Opt { name: name.into(), line: 0, replaced: None, value });
 }
 
-enum Token {
-    Word(Vec<u8>),
-    /// One of `= { } ( ) ,`, and `+` for `+=`.
-    Sign(u8),
-    End,
-}
+/// What [`Reader::token`] found: one of `= { } ( ) ,`, or one of these.
+const WORD: u8 = b'"';
+const END: u8 = 0;
 
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
     line: u32,
+    /// The last word.
+    word: Vec<u8>,
 }
 
 impl Reader<'_> {
@@ -360,52 +363,38 @@ impl Reader<'_> {
         into: &mut Section,
         mut sections: Option<&mut Vec<Section>>,
     ) -> Result<(), String> {
+        let end = if sections.is_some() { END } else { b'}' };
         loop {
-            let name = match self.token()? {
-                Token::End if sections.is_some() => return Ok(()),
-                Token::Sign(b'}') if sections.is_none() => return Ok(()),
-                Token::Word(name) => String::from_utf8_lossy(&name).into_owned(),
-                Token::End => return self.wrong("'}' is missing at the end of this section"),
-                Token::Sign(_) => return self.wrong("here the name of an option is missing"),
-            };
+            match self.token()? {
+                WORD => {}
+                sign if sign == end => return Ok(()),
+                END => return self.wrong("'}' is missing at the end of this section"),
+                _ => return self.wrong("here the name of an option is missing"),
+            }
+            let name = String::from_utf8_lossy(&self.word).into_owned();
             let line = self.line;
             match (self.token()?, &mut sections) {
-                (Token::Sign(sign @ (b'=' | b'+')), _) => {
-                    let mut all = match into.option(&name).map(|option| &option.value) {
-                        Some(Value::List(before)) if sign == b'+' => before.clone(),
-                        Some(Value::One(one)) if sign == b'+' => {
-                            vec![Item { line, bytes: one.clone() }]
-                        }
-                        _ => Vec::new(),
-                    };
-                    match self.token()? {
-                        Token::Sign(b'{') => self.list(b'}', &mut all)?,
-                        Token::Word(bytes) => all.push(Item { line, bytes }),
+                (b'=', _) => {
+                    let value = match self.token()? {
+                        b'{' => Value::List(self.list(b'}')?),
+                        WORD => Value::One(mem::take(&mut self.word)),
                         _ => return self.wrong("here a value is missing"),
-                    }
-                    let one = (all.len() == 1).then(|| all.swap_remove(0).bytes);
-                    match one {
-                        Some(bytes) => set(into, &name, Value::One(bytes), line),
-                        None => set(into, &name, Value::List(all), line),
-                    }
+                    };
+                    set(into, &name, value);
                 }
-                (Token::Sign(b'('), _) => {
-                    let mut all = Vec::new();
-                    self.list(b')', &mut all)?;
-                    // Each call counts, so they are many of one name.
-                    for Item { bytes, .. } in all {
+                (b'(', _) => {
+                    // Each call counts, so there may be many of one name.
+                    for Item { bytes, .. } in self.list(b')')? {
                         let value = Value::One(bytes);
                         into.options.push(Opt { name: name.clone(), line, replaced: None, value });
                     }
                 }
-                (Token::Word(title), Some(sections))
-                    if matches!(&name[..], "provider" | "custom") =>
-                {
-                    let title = String::from_utf8_lossy(&title);
-                    let mut inside = section(&name, Some(&title), line);
-                    let Token::Sign(b'{') = self.token()? else {
+                (WORD, Some(sections)) if matches!(&name[..], "provider" | "custom") => {
+                    let title = String::from_utf8_lossy(&self.word).into_owned();
+                    let mut inside = section(&name, &title);
+                    if self.token()? != b'{' {
                         return self.wrong("here '{' is missing");
-                    };
+                    }
                     self.read(&mut inside, None)?;
                     sections.push(inside);
                 }
@@ -421,12 +410,13 @@ impl Reader<'_> {
     }
 
     /// Values with commas between, up to the closing sign.
-    fn list(&mut self, end: u8, all: &mut Vec<Item>) -> Result<(), String> {
+    fn list(&mut self, end: u8) -> Result<Vec<Item>, String> {
+        let mut all = Vec::new();
         loop {
             match self.token()? {
-                Token::Word(bytes) => all.push(Item { line: self.line, bytes }),
-                Token::Sign(b',') => {}
-                Token::Sign(sign) if sign == end => return Ok(()),
+                WORD => all.push(Item { line: self.line, bytes: mem::take(&mut self.word) }),
+                b',' => {}
+                sign if sign == end => return Ok(all),
                 _ => return self.wrong("this list has no end"),
             }
         }
@@ -437,48 +427,45 @@ impl Reader<'_> {
     }
 
     fn peek(&self, ahead: usize) -> u8 {
-        self.text.get(self.at + ahead).copied().unwrap_or(0)
+        self.text.get(self.at + ahead).copied().unwrap_or(END)
     }
 
-    fn token(&mut self) -> Result<Token, String> {
+    fn token(&mut self) -> Result<u8, String> {
         while self.at < self.text.len() {
             let byte = self.peek(0);
+            let begin = self.at;
             match (byte, self.peek(1)) {
-                (b'#', _) | (b'/', b'/') => self.skip_to(b"\n", 0),
-                (b'/', b'*') => self.skip_to(b"*/", 2),
-                (b'\n', _) => {
-                    self.line += 1;
-                    self.at += 1;
+                (b'#', _) | (b'/', b'/') => {
+                    self.skip(b'\n', END);
+                    continue;
+                }
+                (b'/', b'*') => {
+                    self.skip(b'*', b'/');
+                    continue;
                 }
                 (b'"' | b'\'', _) => return self.quoted(byte),
                 (b'=' | b'{' | b'}' | b'(' | b')' | b',', _) => {
                     self.at += 1;
-                    return Ok(Token::Sign(byte));
-                }
-                (b'+', b'=') => {
-                    self.at += 2;
-                    return Ok(Token::Sign(b'+'));
+                    return Ok(byte);
                 }
                 // From the environment: a word as it stands.
-                (b'$', b'{') => {
-                    let begin = self.at;
-                    self.skip_to(b"}", 1);
-                    let word = self.text.get(begin..self.at).unwrap_or_default();
-                    return Ok(Token::Word(word.to_vec()));
-                }
+                (b'$', b'{') => self.skip(b'}', END),
                 _ if self.in_word() => {
-                    let begin = self.at;
-                    while self.at < self.text.len() && self.in_word() {
+                    while self.in_word() {
                         self.at += 1;
                     }
-                    let word = self.text.get(begin..self.at).unwrap_or_default();
-                    return Ok(Token::Word(word.to_vec()));
                 }
                 // Blanks, and what stands for nothing.
-                _ => self.at += 1,
+                _ => {
+                    self.line += u32::from(byte == b'\n');
+                    self.at += 1;
+                    continue;
+                }
             }
+            self.word = self.text.get(begin..self.at).unwrap_or_default().to_vec();
+            return Ok(WORD);
         }
-        Ok(Token::End)
+        Ok(END)
     }
 
     fn in_word(&self) -> bool {
@@ -488,48 +475,49 @@ impl Reader<'_> {
         }
     }
 
-    /// On to what is searched for and `past` bytes beyond, or to the end.
-    fn skip_to(&mut self, what: &[u8], past: usize) {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let found = rest.windows(what.len()).position(|here| here == what);
-        let length = found.map_or(rest.len(), |at| at + past);
-        self.line += rest.iter().take(length).filter(|&&byte| byte == b'\n').count() as u32;
-        self.at += length;
-    }
-
-    fn quoted(&mut self, quote: u8) -> Result<Token, String> {
-        let begin = self.line;
-        let mut out = Vec::new();
+    /// Past this sign, or these two, or to the end.
+    fn skip(&mut self, sign: u8, then: u8) {
         self.at += 1;
         while self.at < self.text.len() {
-            let byte = self.peek(0);
+            let found = self.peek(0) == sign && (then == END || self.peek(1) == then);
+            self.line += u32::from(self.peek(0) == b'\n');
+            self.at += 1;
+            if found {
+                self.at += usize::from(then != END);
+                return;
+            }
+        }
+    }
+
+    fn quoted(&mut self, quote: u8) -> Result<u8, String> {
+        let begin = self.line;
+        self.word.clear();
+        self.at += 1;
+        while self.at < self.text.len() {
+            let mut byte = self.peek(0);
             self.at += 1;
             self.line += u32::from(byte == b'\n');
             if byte == quote {
-                return Ok(Token::Word(out));
+                return Ok(WORD);
             }
-            if byte != b'\\' {
-                out.push(byte);
-                continue;
-            }
-            let escaped = self.peek(0);
-            self.at += 1;
-            match escaped {
-                b'\n' => self.line += 1,
-                _ if quote == b'\'' => {
-                    if escaped != b'\\' && escaped != b'\'' {
-                        out.push(b'\\');
+            if byte == b'\\' {
+                byte = self.peek(0);
+                self.at += 1;
+                match byte {
+                    b'\n' => {
+                        self.line += 1;
+                        continue;
                     }
-                    out.push(escaped);
+                    b'\\' | b'\'' | b'"' => {}
+                    // Single quotes know no other.
+                    _ if quote == b'\'' => self.word.push(b'\\'),
+                    b'0'..=b'9' | b'a'..=b'z' => {
+                        return self.wrong("write this character itself instead of its code");
+                    }
+                    _ => {}
                 }
-                b'0'..=b'7' | b'x' => {
-                    return self.wrong("write this character itself instead of its number");
-                }
-                b'n' => out.push(b'\n'),
-                b't' => out.push(b'\t'),
-                b'r' => out.push(b'\r'),
-                other => out.push(other),
             }
+            self.word.push(byte);
         }
         self.line = begin;
         self.wrong("a quote opens here and is never closed")

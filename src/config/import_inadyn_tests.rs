@@ -30,8 +30,8 @@ fn everything_at_once() {
 #[test]
 fn nothing_is_dropped_silently() {
     let text = import(EVERYTHING.as_bytes()).unwrap();
-    let mut reader = Reader { text: EVERYTHING.as_bytes(), at: 0, line: 1 };
-    let (mut global, mut sections) = (section("", None, 1), Vec::new());
+    let mut reader = Reader { text: EVERYTHING.as_bytes(), at: 0, line: 1, word: Vec::new() };
+    let (mut global, mut sections) = (section("", ""), Vec::new());
     reader.read(&mut global, Some(&mut sections)).unwrap();
     assert!(sections.len() > 15);
     for section in [&global].into_iter().chain(&sections) {
