@@ -8,7 +8,7 @@ use reachd::acl::forward::{broad, surface};
 use reachd::acl::space::Space;
 use reachd::acl::walk::{Caps, Fate, Question, Route, World, ask};
 use reachd::acl::{rules, words};
-use reachd::collect::{self, Place, names as names_file, passages, targets};
+use reachd::collect::{self, Place, passages, targets};
 use reachd::config::{self, SecretFile, import_ddns, import_inadyn};
 use reachd::journal::Journal;
 use reachd::last::Said;
@@ -259,9 +259,6 @@ fn names_reply(_: &str, bytes: &[u8]) {
         }
         let _ = names::records(&question, bytes);
     }
-    if let Ok(all) = names_file::from_file(&String::from_utf8_lossy(bytes)) {
-        assert!(names_file::from_file(&names_file::write(&all)).is_ok());
-    }
 }
 
 fn update_reply(_: &str, bytes: &[u8]) {
@@ -385,6 +382,17 @@ fn gateway_answers(_: &str, bytes: &[u8]) {
     let _ = gateway::outside(&found);
 }
 
+fn names_file(_: &str, bytes: &[u8]) {
+    if let Ok(all) = collect::names::from_file(&String::from_utf8_lossy(bytes)) {
+        // What was written once stays as it is.
+        let again = |text: &str| {
+            collect::names::from_file(text).map(|all| collect::names::write(&all)).unwrap()
+        };
+        let text = again(&again(&collect::names::write(&all)));
+        assert_eq!(again(&text), text);
+    }
+}
+
 fn passages_file(_: &str, bytes: &[u8]) {
     if let Ok(passed) = passages::read(&String::from_utf8_lossy(bytes)) {
         assert_eq!(passages::read(&passages::write(&passed)), Ok(passed));
@@ -412,6 +420,7 @@ pub fn files() -> Vec<Reader> {
                 "tests/data/report/fw4-bad-redirects.result.txt",
             ],
         ),
+        reader("names", names_file, &["tests/report/*/root/cmd/reachd-names.txt"]),
         reader("passages", passages_file, &["tests/report/*/root/cmd/reachd-passages.txt"]),
         reader(
             "ubus json",
@@ -758,6 +767,10 @@ pub fn house() -> Vec<Reader> {
         ("cmd/nft-j-list-ruleset.json", &["tests/report/*/root/cmd/nft-j-list-ruleset.json"]),
         ("cmd/fw4-print.stderr.txt", &["tests/report/*/root/cmd/fw4-print.stderr.txt"]),
         ("cmd/date.txt", &["tests/report/*/root/cmd/date.txt"]),
+        ("cmd/fw4-loaded-at.txt", &["tests/report/*/root/cmd/fw4-loaded-at.txt"]),
+        ("cmd/reachd-names.txt", &["tests/report/*/root/cmd/reachd-names.txt"]),
+        ("cmd/reachd-passages.txt", &["tests/report/*/root/cmd/reachd-passages.txt"]),
+        ("var/run/reachd/journal", &["tests/report/*/root/var/run/reachd/journal"]),
     ];
     SEEDS.iter().map(|(name, seeds)| Reader { name, read: whole_report, seeds }).collect()
 }

@@ -393,6 +393,9 @@ fn likely(facts: &Facts, index: usize, forward: &Forward, came: String) -> (Reac
     if let Some(why) = why(&facts.snapshot.targets).filter(|why| *why != UNTRIED) {
         return (Reach::Unknown, format!("how its host answered could not be told: {why}"));
     }
+    if let Some(why) = why(&facts.snapshot.names).filter(|why| *why != UNASKED) {
+        return (Reach::Unknown, format!("whether the names lead here could not be told: {why}"));
+    }
     if let (Target::Host(_), Known::Unknown(why)) = (&forward.target, &facts.snapshot.neighbours)
         && forward.v4
         && !facts.to_router(forward)

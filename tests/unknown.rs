@@ -132,18 +132,34 @@ fn better(was: &Told, now: &Told, wrong: &mut Vec<String>, by: &str) {
     }
 }
 
+const CASES: [&str; 12] = [
+    "house",
+    "live",
+    "rules",
+    "odd",
+    "exposed",
+    "dmz",
+    "line-map",
+    "tried",
+    "two-wans",
+    "name-lost",
+    "above",
+    "quiet",
+];
+
 /// Each file of these routers taken away, and another thing in its place.
 #[test]
 fn nothing_gets_better_by_not_knowing() {
     let mut wrong = Vec::new();
     let mut tried = 0;
-    for case in ["house", "live", "rules", "odd", "exposed", "dmz", "line-map", "tried"] {
+    for case in CASES {
         let root = copy(case, "less");
         let was = told(&root);
         for file in files(&root) {
             // Our own config: what it says is the owner's will, and its faults are told.
-            // Whether hosts are tried is, too: `OPEN likely` says that nobody tried.
-            let tries = file == "cmd/reachd-targets.json";
+            // Whether hosts are tried and names are asked for is, too: `OPEN likely` says that
+            // nobody tried.
+            let tries = ["cmd/reachd-targets.json", "cmd/reachd-names.txt"].contains(&&*file);
             if file == "etc/config/reachd" {
                 continue;
             }

@@ -359,6 +359,9 @@ fn place(old: &mut Old<'_>, form: Form, target: &mut Target<'_>) -> Result<Optio
     let fqdn = fqdn.ok_or("it does not say which name it is for (domain, lookup_host)")?;
     target.fqdn =
         value::domain(&fqdn, true).map_err(|why| ["the name it is for ", &why].concat())?;
+    if !target.provider.local && !target.fqdn.contains('.') {
+        return Err(["the name it is for has no dot: ", &target.fqdn].concat());
+    }
     if form != Form::DomainIsId {
         old.used.push("domain");
     }

@@ -211,3 +211,13 @@ fn pieces() {
         }
     }
 }
+
+/// Found by fuzzing: the config that was made was refused.
+#[test]
+fn a_name_without_a_dot_is_told() {
+    let text =
+        b"provider default@no-ip.com {\n username = u\n password = p\n hostname = \"sn.\"\n}\n";
+    let made = import(text).unwrap();
+    assert!(made.contains("hostname 'sn.': the name it is for has no dot"), "{made}");
+    assert!(!made.contains("option fqdn 'sn'"), "{made}");
+}
