@@ -66,7 +66,7 @@ pub struct Judged<'a> {
     /// Who says so, and what.
     pub best: Option<(&'a Told, &'a Answer)>,
     /// Why it is not known.
-    pub why: String,
+    pub why: &'a str,
 }
 
 impl<'a> Judged<'a> {
@@ -112,7 +112,7 @@ impl<'a> Named<'a> {
             state: judged.state,
             addresses: judged.addresses().to_vec(),
             ttl: judged.best.and_then(|(_, answer)| answer.ttl),
-            why: if judged.state.is_told() { String::new() } else { judged.why.clone() },
+            why: if judged.state.is_told() { String::new() } else { judged.why.to_string() },
         };
         Shown {
             fqdn: self.asked.fqdn.clone(),
@@ -187,39 +187,32 @@ impl Shown {
 pub struct Here {
     pub ours: Vec<IpAddr>,
     /// Why another one may be right as well.
-    pub perhaps: Option<String>,
+    pub perhaps: Option<&'static str>,
 }
 
 /// Any WAN's address is right: which one a name has is its owner's choice.
 fn here(facts: &Facts, asked: &Asked) -> Here {
     let mut here = Here::default();
-    let lines = match &facts.snapshot.line {
-        Known::Known(lines) => &lines[..],
-        Known::Unknown(why) => {
-            here.perhaps = Some(why.clone());
-            &[]
-        }
+    let Known::Known(lines) = &facts.snapshot.line else {
+        here.perhaps = Some("the line could not be told");
+        return here;
     };
     let outside = asked.shared_line == SharedLine::Outside;
+    let wan = asked.shared_line == SharedLine::Wan;
     for line in lines.iter().filter(|line| line.family == Family::Ipv4) {
-        let shared = match line.verdict.line {
-            Line::Public | Line::Map { .. } | Line::VpnEgress | Line::Down | Line::Unknown => false,
-            _ => asked.shared_line != SharedLine::Wan,
-        };
-        let fits = |ip: &&IpAddr| {
-            asked.shared_line == SharedLine::Wan || is_global(**ip, facts.assume_public)
-        };
-        if !shared {
-            here.ours.extend(line.addresses.iter().filter(fits));
+        let blind = matches!(line.verdict.line, Line::Down | Line::Unknown);
+        let own = matches!(line.verdict.line, Line::Public | Line::Map { .. } | Line::VpnEgress);
+        let shared = !blind && !own && !wan;
+        for ip in line.addresses.iter().filter(|_| !shared) {
+            if wan || is_global(*ip, facts.assume_public) {
+                here.ours.push(*ip);
+            }
         }
         let sure = line.verdict.certainty == Certainty::Proved;
-        let blind = matches!(line.verdict.line, Line::Down | Line::Unknown);
-        if blind || (outside && (shared || !sure)) {
-            let why = match blind {
-                true => "the line of {} is down, or not known",
-                false => "nobody was asked which address the Internet sees on {}",
-            };
-            here.perhaps.get_or_insert(why.replace("{}", &line.network));
+        if blind {
+            here.perhaps = Some("a line is down, or not known");
+        } else if outside && (shared || !sure) {
+            here.perhaps = Some("nobody was asked which address the Internet sees");
         }
     }
     here
@@ -267,8 +260,8 @@ pub fn wants(facts: &Facts, name: &Named, family: Family) -> bool {
 
 fn judge<'a>(facts: &Facts, here: &Here, asked: &'a Asked, family: Family) -> Judged<'a> {
     let none = match &asked.zone {
-        Known::Known(_) => "the addresses of its name servers were not found".to_string(),
-        Known::Unknown(why) => why.clone(),
+        Known::Known(_) => "its name servers were not found",
+        Known::Unknown(why) => why,
     };
     let mut judged = Judged { state: State::Unknown, best: None, why: none };
     for told in asked.told.iter().filter(|told| told.who == Who::Authority) {
@@ -276,16 +269,15 @@ fn judge<'a>(facts: &Facts, here: &Here, asked: &'a Asked, family: Family) -> Ju
             Known::Known(answer) => {
                 let state = state(facts, here, family, answer);
                 if judged.best.is_none() || state > judged.state {
-                    let why = match family {
-                        Family::Ipv4 => here.perhaps.clone().unwrap_or_default(),
-                        Family::Ipv6 => "it is in the network of the WAN".into(),
+                    judged.state = state;
+                    judged.best = Some((told, answer));
+                    judged.why = match family {
+                        Family::Ipv4 => here.perhaps.unwrap_or_default(),
+                        Family::Ipv6 => "it is in the network of the WAN",
                     };
-                    judged = Judged { state, best: Some((told, answer)), why };
                 }
             }
-            Known::Unknown(why) if judged.best.is_none() => {
-                judged.why = format!("{}: {why}", told.server);
-            }
+            Known::Unknown(why) if judged.best.is_none() => judged.why = why,
             Known::Unknown(_) => {}
         }
     }

@@ -84,6 +84,12 @@ impl<'s> Step<'s> {
         }
     }
 
+    fn addresses(&mut self, server: &'s str, name: &'s str) {
+        for kind in ADDRESSES {
+            self.add(server, name, kind);
+        }
+    }
+
     fn get(&self, server: &str, name: &str, kind: Kind) -> Option<&Known<Records>> {
         self.heard.get(self.asked.iter().position(|one| *one == (server, name, kind))?)
     }
@@ -137,7 +143,7 @@ fn read(asked: &[u8], reply: Result<Vec<u8>, NetError>) -> Known<Records> {
     match told.rcode {
         0 | 3 => Known::Known(told),
         // Of a circle BIND says so, and shows it.
-        _ if told.aliases.len() > MOST_ALIASES => Known::Known(told),
+        _ if told.answer.aliases.len() > MOST_ALIASES => Known::Known(told),
         2 => Known::unknown("it says SERVFAIL"),
         5 => Known::unknown("it says REFUSED"),
         other => Known::Unknown(format!("it says error {other}")),
@@ -164,48 +170,55 @@ fn look(sys: &mut dyn Sys, all: &mut [Asked], resolvers: &[String]) {
     let mut first = Step::default();
     for fqdn in &fqdns {
         for server in &servers {
-            ADDRESSES.iter().for_each(|kind| first.add(server, fqdn, *kind));
-            above(fqdn).for_each(|zone| first.add(server, zone, Kind::NameServers));
+            first.addresses(server, fqdn);
+            for zone in above(fqdn) {
+                first.add(server, zone, Kind::NameServers);
+            }
         }
     }
     first.go(sys, true, until);
     // Where those are, by the first resolver that knew of them.
-    let cut = |fqdn| {
-        above(fqdn).find_map(|zone| {
-            servers.iter().find_map(|server| {
-                let told = first.records(server, zone, Kind::NameServers)?;
-                let names = told.servers.get(..told.servers.len().min(MOST_SERVERS))?;
-                (!names.is_empty()).then_some((zone, names, *server))
-            })
-        })
-    };
+    let mut cuts: Vec<Option<(&str, &[String], &str)>> = Vec::new();
+    for fqdn in &fqdns {
+        let mut cut = None;
+        for zone in above(fqdn) {
+            for server in &servers {
+                let told = first.records(server, zone, Kind::NameServers);
+                let names = told.map(|told| &told.servers[..]).unwrap_or_default();
+                if cut.is_none() && !names.is_empty() {
+                    cut = Some((zone, names.get(..MOST_SERVERS).unwrap_or(names), *server));
+                }
+            }
+        }
+        cuts.push(cut);
+    }
     let mut second = Step::default();
-    for (_, names, server) in fqdns.iter().filter_map(|fqdn| cut(fqdn)) {
-        for name in names {
-            ADDRESSES.iter().for_each(|kind| second.add(server, name, *kind));
+    for (_, names, server) in cuts.iter().flatten() {
+        for name in *names {
+            second.addresses(server, name);
         }
     }
     second.go(sys, true, until);
     // One address of each: of IPv4 where it has one.
     let place = |name: &str, server: &str| {
-        let told = |kind| second.records(server, name, kind)?.addresses.first();
+        let told = |kind| second.records(server, name, kind)?.answer.addresses.first();
         ADDRESSES.into_iter().find_map(told).map(|ip| ip.to_string())
     };
     // Name server, its address, and whom it was asked for.
     let mut third: Vec<(&str, String, &str)> = Vec::new();
-    for fqdn in &fqdns {
-        let Some((_, names, server)) = cut(fqdn) else { continue };
-        for name in names {
+    for (fqdn, cut) in fqdns.iter().zip(&cuts) {
+        let Some((_, names, server)) = cut else { continue };
+        for name in *names {
             third.extend(place(name, server).map(|ip| (&name[..], ip, &fqdn[..])));
         }
     }
     let mut last = Step::default();
     for (_, ip, fqdn) in &third {
-        ADDRESSES.iter().for_each(|kind| last.add(ip, fqdn, *kind));
+        last.addresses(ip, fqdn);
     }
     last.go(sys, false, until);
-    for (one, fqdn) in all.iter_mut().zip(&fqdns) {
-        one.zone = match cut(fqdn) {
+    for ((one, fqdn), cut) in all.iter_mut().zip(&fqdns).zip(&cuts) {
+        one.zone = match cut {
             None => Known::unknown("no resolver tells its zone's name servers"),
             Some((zone, ..)) => Known::Known(zone.to_string()),
         };
@@ -226,12 +239,7 @@ fn told(who: Who, label: String, step: &Step, server: &str, fqdn: &str) -> Told 
         Some(Known::Known(told)) if who == Who::Authority && !told.authoritative => {
             Known::unknown("it does not speak for the zone")
         }
-        Some(Known::Known(told)) => Known::Known(Answer {
-            exists: told.rcode != 3,
-            aliases: told.aliases.clone(),
-            addresses: told.addresses.clone(),
-            ttl: told.ttl,
-        }),
+        Some(Known::Known(told)) => Known::Known(told.answer.clone()),
     });
     Told { who, server: label, answers }
 }
@@ -320,7 +328,7 @@ fn answer(text: &str) -> Option<Known<Answer>> {
     if let Some(why) = text.strip_prefix('?') {
         return Some(Known::unknown(why));
     }
-    let mut one = Answer { exists: true, aliases: Vec::new(), addresses: Vec::new(), ttl: None };
+    let mut one = Answer { exists: true, ..Answer::default() };
     for word in text.split_whitespace() {
         match (word.strip_prefix('>'), word.parse()) {
             (Some(alias), _) => one.aliases.push(alias.to_string()),

@@ -33,7 +33,7 @@ impl Who {
 }
 
 /// The records of one type at one name, as one server tells them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// False: NXDOMAIN, at the name or at the end of its aliases.
     pub exists: bool,

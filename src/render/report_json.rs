@@ -2,7 +2,7 @@
 //! lists in a fixed order; two reports of one state differ in their times alone.
 
 use crate::checks;
-use crate::checks::named::{Record, Shown};
+use crate::checks::named::Shown;
 use crate::model::finding::{Evidence, Expose, Finding, Reach, Severity, Status};
 use crate::model::forward::{Forward, Target};
 use crate::model::utc::utc;
@@ -116,13 +116,20 @@ fn value(report: &Report, run: Run) -> Value {
 
 fn name(one: &Shown) -> Value {
     let [v4, v6] = &one.records;
-    let addresses =
-        |record: &Record| record.addresses.iter().map(|ip| ip.to_string()).collect::<Vec<String>>();
-    json!({
-        "fqdn": one.fqdn, "section": one.section, "a": addresses(v4), "aaaa": addresses(v6),
-        "ttl": v4.ttl.or(v6.ttl), "proxied": one.verdict() == "proxied", "verdict": one.verdict(),
-        "a_is": v4.state.word(), "aaaa_is": v6.state.word(),
-    })
+    let verdict = one.verdict();
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| drop(map.insert(key.into(), value));
+    put("fqdn", one.fqdn[..].into());
+    put("section", one.section[..].into());
+    put("verdict", verdict.into());
+    put("proxied", (verdict == "proxied").into());
+    put("ttl", v4.ttl.or(v6.ttl).into());
+    for (key, is, record) in [("a", "a_is", v4), ("aaaa", "aaaa_is", v6)] {
+        let addresses: Vec<String> = record.addresses.iter().map(|ip| ip.to_string()).collect();
+        put(key, addresses.into());
+        put(is, record.state.word().into());
+    }
+    Value::Object(map)
 }
 
 fn line(report: &Report) -> Value {

@@ -2,6 +2,7 @@
 //! (RFC 1035, RFC 6891). No sockets. Questions that only want an address are `dns`'s.
 
 use super::dns;
+use crate::model::answer::Answer;
 use crate::model::name::Family;
 use std::net::IpAddr;
 
@@ -32,14 +33,11 @@ pub struct Records {
     pub authoritative: bool,
     /// 0 and 3 (NXDOMAIN) are answers; with others (RFC 1035 4.1.1) it could not, or would not.
     pub rcode: u8,
-    /// Names in lower case without the last dot; one more than [`MOST_ALIASES`] if they go on.
-    pub aliases: Vec<String>,
-    /// At the end of the aliases; sorted.
-    pub addresses: Vec<IpAddr>,
-    /// Of the name itself.
+    /// Names are in lower case without the last dot; one alias more than [`MOST_ALIASES`] if they
+    /// go on.
+    pub answer: Answer,
+    /// Name servers of the name itself; sorted.
     pub servers: Vec<String>,
-    /// Seconds, the shortest of those that count.
-    pub ttl: Option<u32>,
 }
 
 /// Asks for no more than 1232 bytes by UDP: what passes everywhere in one piece. `recursive`: for
@@ -115,18 +113,18 @@ fn name(reply: &[u8], mut at: usize) -> Option<(String, usize)> {
     }
 }
 
+fn least(ttl: &mut Option<u32>, other: u32) {
+    *ttl = Some(ttl.map_or(other, |one| one.min(other)));
+}
+
 /// Reads an answer to `question`; `None` if it is not one, or broken.
 pub fn records(question: &[u8], reply: &[u8]) -> Option<Records> {
     if !dns::is_reply(question, reply) {
         return None;
     }
     let [_, _, first, second, _, _, high, low] = *reply.first_chunk()?;
-    let mut told = Records {
-        cut: first & 2 != 0,
-        authoritative: first & 4 != 0,
-        rcode: second & 15,
-        ..Records::default()
-    };
+    let mut told = Answer { exists: second & 15 != 3, ..Answer::default() };
+    let (cut, mut servers) = (first & 2 != 0, Vec::new());
     let (mut at, end) = name(reply, 12)?;
     let mut next = end + 4;
     let mut all = Vec::new();
@@ -137,7 +135,7 @@ pub fn records(question: &[u8], reply: &[u8]) -> Option<Records> {
                 all.push(record);
             }
             // What comes after a cut is nobody's.
-            None if told.cut => break,
+            None if cut => break,
             None => return None,
         }
     }
@@ -146,14 +144,18 @@ pub fn records(question: &[u8], reply: &[u8]) -> Option<Records> {
         let Some(alias) = all.iter().find(is) else { break };
         at = name(reply, alias.at)?.0;
         told.aliases.push(at.clone());
-        told.ttl = Some(told.ttl.map_or(alias.ttl, |least| least.min(alias.ttl)));
+        least(&mut told.ttl, alias.ttl);
     }
     for record in all.iter().filter(|record| record.owner == at) {
         let ip = match record.rtype {
             A => IpAddr::from(<[u8; 4]>::try_from(record.data).ok()?),
             AAAA => IpAddr::from(<[u8; 16]>::try_from(record.data).ok()?),
             NS if told.aliases.is_empty() => {
-                told.servers.push(name(reply, record.at)?.0);
+                // Resolvers turn them round; ours are always asked in the same order.
+                let name = name(reply, record.at)?.0;
+                if let Err(at) = servers.binary_search(&name) {
+                    servers.insert(at, name);
+                }
                 continue;
             }
             _ => continue,
@@ -162,9 +164,10 @@ pub fn records(question: &[u8], reply: &[u8]) -> Option<Records> {
         if let Err(at) = told.addresses.binary_search(&ip) {
             told.addresses.insert(at, ip);
         }
-        told.ttl = Some(told.ttl.map_or(record.ttl, |least| least.min(record.ttl)));
+        least(&mut told.ttl, record.ttl);
     }
-    Some(told)
+    let (authoritative, rcode) = (first & 4 != 0, second & 15);
+    Some(Records { cut, authoritative, rcode, answer: told, servers })
 }
 
 #[cfg(test)]
@@ -239,9 +242,9 @@ mod tests {
             ],
         );
         let told = super::records(&ask(V4), &records).unwrap();
-        assert_eq!(told.aliases, ["x.example.net", "y.test"]);
-        assert_eq!(told.addresses, [IpAddr::from(one)]);
-        assert_eq!((told.ttl, told.authoritative, told.cut), (Some(30), true, false));
+        assert_eq!(told.answer.aliases, ["x.example.net", "y.test"]);
+        assert_eq!(told.answer.addresses, [IpAddr::from(one)]);
+        assert_eq!((told.answer.ttl, told.authoritative, told.cut), (Some(30), true, false));
     }
 
     #[test]
@@ -252,7 +255,10 @@ mod tests {
         ];
         for rcode in [0, 2] {
             let told = records(&ask(V4), &reply(V4, [0x80, rcode], &loops)).unwrap();
-            assert_eq!((told.aliases.len(), told.addresses.len()), (MOST_ALIASES + 1, 0));
+            assert_eq!(
+                (told.answer.aliases.len(), told.answer.addresses.len()),
+                (MOST_ALIASES + 1, 0)
+            );
         }
     }
 
@@ -265,7 +271,7 @@ mod tests {
             ("other.net", 2, 60, &wire("ns3.test")),
         ];
         let told = records(&ask(kind), &reply(kind, [0x80, 0], &servers)).unwrap();
-        assert_eq!(told.servers, ["ns2.test", "ns1.test"]);
+        assert_eq!(told.servers, ["ns1.test", "ns2.test"]);
         let alias =
             [("nas.example.net", 5, 60, &wire("b.test")[..]), ("b.test", 2, 60, &wire("ns.test"))];
         let told = records(&ask(kind), &reply(kind, [0x80, 0], &alias)).unwrap();
@@ -276,7 +282,7 @@ mod tests {
     fn what_went_wrong() {
         let told = |flags: [u8; 2]| records(&ask(V4), &reply(V4, flags, &[])).unwrap();
         assert_eq!((told([0x80, 3]).rcode, told([0x80, 5]).rcode), (3, 5));
-        assert!(told([0x82, 0]).cut && told([0x80, 0]).addresses.is_empty());
+        assert!(told([0x82, 0]).cut && told([0x80, 0]).answer.addresses.is_empty());
         // A question, another id, a record whose length lies.
         assert_eq!(records(&ask(V4), &ask(V4)), None);
         let mut other = reply(V4, [0x80, 0], &[]);
@@ -310,8 +316,8 @@ mod tests {
             }
             bytes.truncate((seed >> 40) as usize % (bytes.len() + 1));
             if let Some(told) = records(&ask(V4), &bytes) {
-                assert!(told.aliases.len() <= MOST_ALIASES + 1);
-                let words = told.aliases.iter().chain(&told.servers);
+                assert!(told.answer.aliases.len() <= MOST_ALIASES + 1);
+                let words = told.answer.aliases.iter().chain(&told.servers);
                 assert!(words.flat_map(|word| word.chars()).all(|c| !c.is_control()));
             }
         }
