@@ -8,13 +8,13 @@ use crate::lookup;
 use crate::lookup::gateway::Router;
 use crate::model::config::Config;
 use crate::model::known::Known;
-use crate::model::line::Seen;
+use crate::model::line::{Means, Seen};
 use crate::model::name::{Family, Want};
 use crate::model::outcome::Outcome;
-use crate::model::wan::WanView;
+use crate::model::wan::{Clock, WanView};
 use crate::observe;
 use crate::providers;
-use crate::world::{RouteQuery, Sys};
+use crate::world::Sys;
 use log::debug;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub fn ask_outside(
             asked.push(key);
             continue;
         }
-        let asking = Asking { key: key.clone(), device, own, all: false };
+        let asking = Asking { key: key.clone(), device, own, all: false, clock: view.clock };
         if ask_one(sys, config, journal, asking, save).is_none() {
             break;
         }
@@ -90,6 +90,8 @@ pub struct Asking<'d> {
     pub own: Vec<IpAddr>,
     /// Every service, also when fewer would do.
     pub all: bool,
+    /// While it cannot be believed, services behind TLS are left for later.
+    pub clock: Clock,
 }
 
 /// Asks for one WAN and notes the answer. What each service said; `None` if TERM or INT came in
@@ -158,16 +160,22 @@ fn ask(
 ) -> (Answer, Vec<Seen>) {
     let now = sys.now();
     let Asking { key: (_, family), device, all, .. } = *asking;
-    let services = lookup::services(&config.lookup, family);
+    let mut services = lookup::services(&config.lookup, family);
+    let doubt = decide::doubt(asking.clock);
+    if doubt.is_some() {
+        services.retain(|one| lookup::service::means(&one.url) != Means::Https);
+    }
     let free = |url: &str| journal.services.get(&(url.to_string(), family)).copied();
     let pick = lookup::pick(&services, &free, now, config.lookup.agree);
     if pick.ask.is_empty() {
         let answer = match pick.earliest {
             Some(at) => Answer::TooSoon(at),
-            None => Answer::Unknown(format!(
-                "fewer than {} independent lookup services are configured for {family}",
-                config.lookup.agree
-            )),
+            None => Answer::Unknown(doubt.unwrap_or_else(|| {
+                format!(
+                    "fewer than {} independent lookup services are configured for {family}",
+                    config.lookup.agree
+                )
+            })),
         };
         return (answer, Vec::new());
     }
@@ -215,13 +223,12 @@ fn ask(
     (answer, asked.answers)
 }
 
-/// The default gateway of a device, and our own address towards it.
+/// Whom to ask about the NAT above a device's link; see `lookup::gateway` why no IPv6 router.
 pub fn router(sys: &mut dyn Sys, device: &str, family: Family) -> Option<Router> {
-    let links = sys.links().ok()?;
-    let device = Some(links.iter().find(|link| link.name == device)?.index);
-    let query = RouteQuery { family, to: None, device, source: None, mark: 0 };
-    let route = sys.route(&query).ok()??;
-    Some(Router { address: route.gateway?, own: route.source? })
+    match observe::above(sys, device, family)? {
+        (IpAddr::V4(address), own) => Some(Router { address, own }),
+        _ => None,
+    }
 }
 
 /// The records of an account that are to be published.

@@ -13,7 +13,7 @@ use crate::model::line::Verdict;
 use crate::model::map::Map;
 use crate::model::name::Family;
 use crate::model::outcome::Outcome;
-use crate::model::wan::WanView;
+use crate::model::wan::{Clock, WanView};
 use crate::model::words::{list, span};
 use crate::observe::observe;
 use crate::providers;
@@ -53,6 +53,8 @@ pub struct Agent {
     /// The same for the line of each WAN.
     told_lines: Map<(Option<String>, Family), String>,
     reports: reports::Reports,
+    /// The clock was set, or somebody says that it is right.
+    clock_set: bool,
     /// The essence that the copy on flash holds.
     copied: Option<u64>,
     /// The journal could not be written; said once.
@@ -68,6 +70,7 @@ impl Agent {
             told: Map::new(),
             told_lines: Map::new(),
             reports: Default::default(),
+            clock_set: false,
             copied: None,
             unwritable: false,
         };
@@ -150,7 +153,10 @@ impl Agent {
                     }
                 },
                 Event::Recheck => self.doubt(),
-                Event::Clock => self.hope(),
+                Event::Clock => {
+                    self.clock_set = true;
+                    self.hope();
+                }
             }
             if sys.stopping() {
                 break;
@@ -180,7 +186,14 @@ impl Agent {
 
     /// One look, and with `acting` all that follows from it.
     pub fn round(&mut self, sys: &mut dyn Sys, acting: bool) -> Round {
-        let view = observe(sys, &self.config);
+        let mut view = observe(sys, &self.config);
+        if self.clock_set && matches!(view.clock, Clock::Stale(_)) {
+            view.clock = Clock::Right;
+        }
+        for wan in view.wans.iter().filter(|wan| wan.family == Family::Ipv4) {
+            let key = (wan.asked.clone().unwrap_or_default(), wan.family);
+            self.journal.saw(key, crate::decide::source(wan), sys.now());
+        }
         let mut decisions = decide(&view, &self.journal, &self.config, sys.now());
         let mut happened = Vec::new();
         let mut tell_again = None;

@@ -2,22 +2,35 @@
 //! Passwords and keys are left out; with `--share` addresses are masked too, each always the same
 //! way, so that what lies in one network still does, and each keeps its class.
 
-use crate::collect::{FILES, MISSING, PROGRAMS, Place, collect, targets};
+use crate::checks::named::is_proxy;
+use crate::collect::{FILES, MISSING, PROGRAMS, Place, collect, names, passages, targets};
 use crate::config;
+use crate::journal::{self, Journal};
 use crate::model::address::class;
+use crate::model::config::Config;
 use crate::model::known::Known;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Looks, masks, and packs. `mask`: a random number for `--share`, or none. `knock`: the hosts that
-/// forwards lead to are tried.
-pub fn bundle(place: &mut Place, mask: Option<u64>, knock: bool) -> Vec<u8> {
+/// What is asked of others on the way.
+pub struct Asks<'c> {
+    /// The hosts that forwards lead to are tried.
+    pub targets: bool,
+    /// DNS servers are asked for the names of `config`.
+    pub names: bool,
+    pub config: &'c Config,
+}
+
+/// Looks, masks, and packs. `mask`: a random number for `--share`, or none.
+pub fn bundle(place: &mut Place, mask: Option<u64>, asks: &Asks) -> Vec<u8> {
     let at = place.sys.wall_clock();
     let mut tar = Vec::new();
-    // Which of the names are kept is nothing to the hosts.
-    let mut snapshot = knock.then(|| collect(place, &config::none()));
-    if let Some(snapshot) = &mut snapshot {
-        // First: the neighbours are read after they were spoken to.
-        targets::knock(place, snapshot);
+    let mut snapshot = collect(place, asks.config);
+    // First: the neighbours are read after they were spoken to.
+    if asks.targets {
+        targets::knock(place, &mut snapshot);
+    }
+    if asks.names {
+        names::ask(place, &mut snapshot, asks.config);
     }
     let mut missing = String::new();
     let mut put = |path: &str, bytes: &[u8]| {
@@ -45,10 +58,28 @@ pub fn bundle(place: &mut Place, mask: Option<u64>, knock: bool) -> Vec<u8> {
             put(&format!("cmd/{}", program.file), &bytes);
         }
     }
-    if let Some(tries) = snapshot.as_ref().and_then(|snapshot| snapshot.targets.known()) {
+    if let Some(tries) = snapshot.targets.known() {
         put(targets::FILE, targets::write(tries).as_bytes());
     }
+    if let Some(all) = snapshot.names.known() {
+        put(names::FILE, names::write(all).as_bytes());
+    }
+    if let Some(passed) = snapshot.passed.known() {
+        put(passages::FILE, passages::write(passed).as_bytes());
+    }
     put(MISSING, missing.as_bytes());
+    // Of the daemon's memory what a report reads; names and accounts are nobody's business.
+    let path = config::none().journal;
+    let path = path.trim_start_matches('/');
+    let (boot, now) = (place.sys.boot_id(), place.sys.now());
+    if let Known::Known(Some(bytes)) = place.file(path)
+        && let Ok(journal) = Journal::from_text(&bytes, &boot, now)
+    {
+        let text = journal.shown().to_text("-", now);
+        let body = journal::body(&text);
+        let body = mask.map_or(body.to_string(), |mask| masked(body, mask));
+        member(&mut tar, path, journal::seal(body).as_bytes(), at);
+    }
     tar.resize(tar.len() + 1024, 0);
     tar
 }
@@ -122,7 +153,9 @@ fn one(word: &str, mask: u64) -> String {
 /// (IPv6), up to the host's half, change places. Private and special ones tell nothing and stay.
 fn address(ip: IpAddr, mask: u64) -> IpAddr {
     let shared = class(ip).kind == crate::model::address::Kind::SharedAddressSpace;
-    if !class(ip).global && !shared {
+    // Nor do those of a proxy, or of resolvers that everybody knows.
+    let known = is_proxy(ip) || names::RESOLVERS.contains(&&ip.to_string()[..]);
+    if (!class(ip).global && !shared) || known {
         return ip;
     }
     let other = match ip {

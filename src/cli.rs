@@ -25,7 +25,8 @@ Commands:
   report [--root DIR] every port forward: can the Internet get in, should it,
                       and what to do; --format text, json, html, sarif or
                       prometheus; -v shows notes; DIR stands for a router;
-                      the hosts are tried from here, but with --no-targets
+                      the hosts are tried from here, but with --no-targets;
+                      DNS servers are asked for your names, but with --no-names
   report --diff       what changed since the one that the daemon kept; what it
                       keeps is --format lines
   collect FILE.tar    pack what a report reads, without passwords and keys;
@@ -35,6 +36,7 @@ Commands:
                       --json: for a form
   import-ddns [FILE]  print a config made from that of ddns-scripts (default
                       /etc/config/ddns); it holds the secrets of that one
+  import-inadyn [FILE]  the same from that of inadyn (/etc/inadyn.conf)
 
 Options:
   -c, --config FILE   the config (default /etc/config/reachd)
@@ -56,21 +58,48 @@ on; 4 with --strict: not all could be told; 64 usage, 70 a fault of ours.
 pub const DEFAULT_CONFIG: &str = "/etc/config/reachd";
 /// Of ddns-scripts.
 const DDNS_CONFIG: &str = "/etc/config/ddns";
+const INADYN_CONFIG: &str = "/etc/inadyn.conf";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Run,
-    Once { again: bool, dry: bool },
-    Why { name: Option<String>, json: bool },
-    Line { json: bool },
-    Status { json: bool },
+    Once {
+        again: bool,
+        dry: bool,
+    },
+    Why {
+        name: Option<String>,
+        json: bool,
+    },
+    Line {
+        json: bool,
+    },
+    Status {
+        json: bool,
+    },
     Clock,
-    CheckConfig { json: bool },
-    Providers { id: Option<String>, json: bool },
-    ImportDdns { file: String },
+    CheckConfig {
+        json: bool,
+    },
+    Providers {
+        id: Option<String>,
+        json: bool,
+    },
+    /// Of ddns-scripts, or of inadyn.
+    Import {
+        file: String,
+        inadyn: bool,
+    },
     Report(Report),
-    Explain { id: Option<String> },
-    Collect { file: String, share: bool, targets: bool },
+    Explain {
+        id: Option<String>,
+    },
+    Collect {
+        file: String,
+        share: bool,
+        targets: bool,
+        names: bool,
+    },
     Version,
     Help,
 }
@@ -89,6 +118,8 @@ pub struct Report {
     pub diff: bool,
     /// The hosts that forwards lead to are tried, where this is the router.
     pub targets: bool,
+    /// DNS servers are asked for the names, where this is the router.
+    pub names: bool,
 }
 
 /// What `--format` takes; the first is the default.
@@ -117,6 +148,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         strict: false,
         diff: false,
         targets: true,
+        names: true,
     };
     let mut for_report = None;
     let mut share = false;
@@ -134,6 +166,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Long("dry-run") => dry = true,
             Long("share") => share = true,
             Long("no-targets") => report.targets = false,
+            Long("no-names") => report.names = false,
             Long("strict") => {
                 report.strict = true;
                 for_report = Some("--strict");
@@ -173,12 +206,19 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
     }
     let takes_argument = matches!(
         &word[..],
-        "why" | "check-config" | "providers" | "import-ddns" | "explain" | "collect" | "help"
+        "why"
+            | "check-config"
+            | "providers"
+            | "import-ddns"
+            | "import-inadyn"
+            | "explain"
+            | "collect"
+            | "help"
     );
     if let Some(argument) = argument.as_ref().filter(|_| !takes_argument) {
         return Err(format!("'{argument}' is one word too many: {word} takes none"));
     }
-    let targets = report.targets;
+    let (targets, names) = (report.targets, report.names);
     let command = match &word[..] {
         "run" => Command::Run,
         "once" => Command::Once { again, dry },
@@ -191,8 +231,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
             Command::CheckConfig { json }
         }
         "providers" => Command::Providers { id: argument, json },
-        "import-ddns" => {
-            Command::ImportDdns { file: argument.unwrap_or_else(|| DDNS_CONFIG.into()) }
+        "import-ddns" | "import-inadyn" => {
+            let inadyn = word == "import-inadyn";
+            let usual = if inadyn { INADYN_CONFIG } else { DDNS_CONFIG };
+            Command::Import { file: argument.unwrap_or_else(|| usual.into()), inadyn }
         }
         "report" => {
             if report.diff && (json || !report.format.is_empty()) {
@@ -205,7 +247,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         }
         "collect" => {
             let file = argument.ok_or("say where to: reachd collect FILE.tar")?;
-            Command::Collect { file, share, targets }
+            Command::Collect { file, share, targets, names }
         }
         "explain" => Command::Explain { id: argument },
         "help" => Command::Help,
@@ -220,8 +262,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Typed, String>
         return Err(format!("{option} goes with report, not with {word}"));
     }
     let tries = matches!(command, Command::Report(_) | Command::Collect { .. });
-    if !targets && !tries {
-        return Err(format!("--no-targets goes with report and collect, not with {word}"));
+    for (left, option) in [(targets, "--no-targets"), (names, "--no-names")] {
+        if !left && !tries {
+            return Err(format!("{option} goes with report and collect, not with {word}"));
+        }
     }
     if share && !matches!(command, Command::Collect { .. }) {
         return Err(format!("--share goes with collect, not with {word}"));
@@ -281,6 +325,8 @@ mod tests {
             ("collect", "FILE.tar"),
             ("once --share", "--share goes with collect"),
             ("once --root x", "--root goes with report"),
+            ("once --no-names", "--no-names goes with report and collect"),
+            ("why --no-targets", "--no-targets goes with report and collect"),
             ("once --diff", "--diff goes with report"),
             ("report --diff --json", "is text alone"),
             ("report --format pdf", "text, json, html"),
@@ -308,6 +354,7 @@ mod tests {
             "check-config",
             "providers",
             "import-ddns",
+            "import-inadyn",
             "report",
             "explain",
             "collect",

@@ -2,18 +2,22 @@
 //! known or with the reason why not. The same from a folder that stands for a router
 //! (`--root DIR`, laid out like one; outputs of programs under `DIR/cmd/`). Judges nothing.
 
+pub mod names;
+pub mod passages;
 pub mod targets;
 
+use crate::decide;
 use crate::folder::{self, Folder};
+use crate::journal::{self, Journal, Moment, RecordKey};
 use crate::line;
+use crate::model::answer::{Asked, UNASKED};
 use crate::model::config::Config;
 use crate::model::forward::Proto;
 use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
-use crate::model::snapshot::{Firewall, LineOf, Network, Snapshot};
+use crate::model::snapshot::{Firewall, LineOf, Mapping, Network, Record, Snapshot, Told, Upnpd};
 use crate::model::target::{Try, UNTRIED};
-use crate::model::wan::Link;
 use crate::observe;
 use crate::parse::uci::{self, Package};
 use crate::parse::{firewall, networks, nft, services, sockets, tables};
@@ -79,9 +83,15 @@ pub const RULESET: Program = Program {
 };
 pub const FW4: Program =
     Program { file: "fw4-print.stderr.txt", argv: &["fw4", "print"], stderr: true };
+/// When it wrote its state: that is when it makes the rules.
+pub const LOADED: Program = Program {
+    file: "fw4-loaded-at.txt",
+    argv: &["date", "-r", "/var/run/fw4.state", "+%s"],
+    stderr: false,
+};
 pub const DATE: Program = Program { file: "date.txt", argv: &["date", "+%s"], stderr: false };
 
-pub const PROGRAMS: &[&Program] = &[&DUMP, &SERVICES, &RULESET, &FW4, &DATE];
+pub const PROGRAMS: &[&Program] = &[&DUMP, &SERVICES, &RULESET, &FW4, &LOADED, &DATE];
 
 /// Where to look: this machine, or a folder.
 pub struct Place<'s> {
@@ -103,6 +113,14 @@ impl Place<'_> {
             Known::Known(None) => Known::Unknown(format!("there is no /{path}")),
             Known::Unknown(why) => Known::Unknown(why),
         }
+    }
+
+    /// A table of the kernel's: never without its first line.
+    fn table(&mut self, path: &str, head: &str) -> Known<String> {
+        self.text(path).and_then(|text| match text.trim_start().starts_with(head) {
+            true => Known::Known(text),
+            false => Known::Unknown(format!("/{path} is not the table that the kernel has there")),
+        })
     }
 
     /// The folder tells that the router had no such file.
@@ -135,6 +153,14 @@ impl Place<'_> {
         }
     }
 
+    /// Seconds since 1970 that a program prints.
+    fn seconds(&mut self, program: &Program) -> Known<u64> {
+        self.program(program).and_then(|bytes| {
+            let text = String::from_utf8_lossy(&bytes);
+            text.trim().parse().map_err(|_| format!("{} is no number", program.file)).into()
+        })
+    }
+
     fn json(&mut self, program: &Program) -> Known<Value> {
         self.program(program).and_then(|bytes| json(&bytes, program.file))
     }
@@ -165,11 +191,12 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
     };
     let mut now = dump.as_known().and_then(|dump| networks::netifd(dump).into());
     // Without netifd the kernel's links stand for networks.
+    let written = place.package(NETWORK);
     if place.root.is_none() && place.sys.netifd().is_none() {
-        now = kernel(place);
+        let named = written.known().and_then(Option::as_ref).map(services::networks);
+        now = kernel(place, &named.unwrap_or_default());
     }
     let loaded = loaded(place);
-    let written = place.package(NETWORK);
     // Best of three: how it is, how it was when the firewall was loaded, what is configured.
     let known = match (&now, &loaded, &written) {
         (Known::Known(now), ..) => now.clone(),
@@ -191,23 +218,28 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         _ => "var/run/miniupnpd.leases".into(),
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    // No lease file: nobody asked for a mapping.
-    let mappings =
-        place.file(&leases).map(|bytes| tables::mappings(&text(bytes.unwrap_or_default())));
-    Snapshot {
+    let live = ruleset(place);
+    // Who may not list the rules may stand in a jail, where a file that cannot be seen may be
+    // there all the same.
+    let blind = place.root.is_none() && live.known().is_none();
+    let loaded = match loaded {
+        Known::Known(None) if blind => Known::Unknown(unseen(STATE)),
+        loaded => loaded,
+    };
+    let mappings = mappings(place, &leases, &upnpd, &live);
+    let journal = journal(place, config);
+    let mut snapshot = Snapshot {
         host: place.text(HOSTNAME).map(|name| name.trim().to_string()),
         at: match place.root {
             None => Known::Known(place.sys.wall_clock()),
-            Some(_) => place.program(&DATE).and_then(|bytes| {
-                text(bytes).trim().parse().map_err(|_| "date.txt is no number").into()
-            }),
+            Some(_) => place.seconds(&DATE),
         },
         forwarding: place.text(FORWARDING).map(|text| text.trim() != "0"),
         firewall,
         networks: now,
         loaded,
         warnings: place.program(&FW4).map(|bytes| tables::fw4_warnings(&text(bytes))),
-        live: ruleset(place),
+        live,
         upnpd,
         mappings,
         dhcp: place.package(DHCP).and_then(|package| match package {
@@ -216,35 +248,92 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         }),
         // No lease file: nobody has asked dnsmasq for an address.
         leases: place.file(LEASES).map(|bytes| tables::leases(&text(bytes.unwrap_or_default()))),
-        neighbours: place.text(ARP).map(|text| tables::arp(&text)),
+        neighbours: place.table(ARP, "IP address").map(|text| tables::arp(&text)),
         listeners: listeners(place),
         flows: place.text(CONNTRACK).map(|text| tables::conntrack(&text)),
         ssh: place
             .package(DROPBEAR)
             .map(|p| p.as_ref().map(services::dropbear).unwrap_or_default()),
-        line: lines(place, config),
+        line: lines(place, config, &journal),
+        records: journal.as_known().and_then(|(journal, now)| {
+            let record = |((name, family, _), record): (&RecordKey, &journal::Record)| Record {
+                name: name.clone(),
+                family: *family,
+                addresses: record.confirmed.clone(),
+                age: now.saturating_sub(record.confirmed_at),
+            };
+            Known::Known(journal.records.iter().map(record).collect())
+        }),
+        passed: Known::unknown("nobody asked"),
+        loaded_at: place.seconds(&LOADED),
         targets: kept(place),
-    }
+        names: told(place, config),
+    };
+    snapshot.passed = passages::look(place, &snapshot);
+    snapshot
 }
 
-/// Each link as a network of its own.
-fn kernel(place: &mut Place) -> Known<Vec<Network>> {
+/// Each link as a network of its own, or as those that the config gives its device.
+fn kernel(place: &mut Place, named: &[Network]) -> Known<Vec<Network>> {
     let out = Family::BOTH.map(|family| place.sys.route_device(family).ok().flatten());
     Known::from(place.sys.links()).map(|links| {
-        let network = |link: Link| Network {
-            default_route: out.contains(&Some(link.index)) && !link.loopback,
-            addresses: link.addresses.iter().map(|one| (one.ip, one.prefix_len)).collect(),
-            up: link.up,
-            device: Some(link.name.clone()),
-            name: link.name,
-            ..Network::default()
-        };
-        links.into_iter().map(network).collect()
+        let all: Vec<String> = links.iter().map(|link| link.name.clone()).collect();
+        let mut networks = Vec::new();
+        for link in links {
+            let network = Network {
+                default_route: out.contains(&Some(link.index)) && !link.loopback,
+                addresses: link.addresses.iter().map(|one| (one.ip, one.prefix_len)).collect(),
+                up: link.up,
+                device: Some(link.name.clone()),
+                ..Network::default()
+            };
+            let before = networks.len();
+            for one in named.iter().filter(|one| carrier(one, named, &all) == link.name) {
+                let (name, proto) = (one.name.clone(), one.proto.clone());
+                networks.push(Network { name, proto, ..network.clone() });
+            }
+            if networks.len() == before {
+                networks.push(Network { name: link.name, ..network });
+            }
+        }
+        networks
     })
 }
 
-/// The line of each WAN, by what this router shows alone: nobody outside is asked.
-fn lines(place: &mut Place, config: &Config) -> Known<Vec<LineOf>> {
+/// The device that a network of the config is on: `pppoe-wan` where there is one, `@wan` by that.
+fn carrier(network: &Network, named: &[Network], links: &[String]) -> String {
+    let own = [&network.proto, "-", &network.name].concat();
+    if links.contains(&own) {
+        return own;
+    }
+    let device = network.device.clone().unwrap_or_default();
+    let Some(other) = device.strip_prefix('@') else { return device };
+    let other = named.iter().find(|one| one.name == other);
+    let chained = |one: &&Network| one.device.as_ref().is_some_and(|name| name.starts_with('@'));
+    other.filter(|one| !chained(one)).map(|one| carrier(one, named, links)).unwrap_or(device)
+}
+
+/// The daemon's, and the moment it is read at.
+fn journal(place: &mut Place, config: &Config) -> Known<(Journal, Moment)> {
+    let (boot, now) = match place.root {
+        None => (place.sys.boot_id(), place.sys.now()),
+        // As if it had been saved just now, long after the router was started.
+        Some(_) => (String::new(), Moment::from_secs(1 << 32)),
+    };
+    place.file(config.journal.trim_start_matches('/')).and_then(|bytes| match bytes {
+        Some(bytes) => Known::from(Journal::from_text(&bytes, &boot, now)).map(|it| (it, now)),
+        None => Known::unknown("there is no journal of the daemon's"),
+    })
+}
+
+/// The line of each WAN, by what this router shows and remembers: nobody outside is asked.
+fn lines(
+    place: &mut Place,
+    config: &Config,
+    journal: &Known<(Journal, Moment)>,
+) -> Known<Vec<LineOf>> {
+    let nothing = (Journal::default(), Moment::ZERO);
+    let (known, now) = journal.known().unwrap_or(&nothing);
     let view = match place.root {
         Some(root) => observe::observe_all(&mut Folder { inner: place.sys, root }, config),
         None => observe::observe_all(place.sys, config),
@@ -255,15 +344,21 @@ fn lines(place: &mut Place, config: &Config) -> Known<Vec<LineOf>> {
             Known::Unknown(why) => return Known::Unknown(why.clone()),
             Known::Known(device) => device.as_ref().map(|(device, _)| device.clone()),
         };
-        let assume_public = &config.assume_public;
-        let facts = line::Facts { wan, seen: &[], gateway: None, hops: &[], assume_public };
+        let seen = decide::remembered(known, wan).map(|one| &one.seen[..]).unwrap_or_default();
+        let moves = known.moves.get(&(wan.asked.clone().unwrap_or_default(), wan.family));
+        let told = Told {
+            seen: seen.to_vec(),
+            another: line::sees_another(wan, seen, &config.assume_public),
+            moves: moves.map_or(0, |moves| moves.today(*now)),
+        };
         let network = wan.access.network.clone().or_else(|| device.clone());
         lines.push(LineOf {
             network: network.unwrap_or_else(|| "wan".into()),
             device,
             family: wan.family,
             addresses: wan.addresses.iter().map(|address| address.ip).collect(),
-            verdict: line::verdict(&facts),
+            verdict: decide::verdict(known, config, wan),
+            told: journal.as_known().and_then(|_| Known::Known(told)),
         });
     }
     Known::Known(lines)
@@ -280,6 +375,21 @@ fn kept(place: &mut Place) -> Known<Vec<Try>> {
     })
 }
 
+/// What a folder tells of names; on a router that is a step of its own ([`names::ask`]).
+fn told(place: &mut Place, config: &Config) -> Known<Vec<Asked>> {
+    let file = place.root.map(|_| place.file(names::FILE));
+    match file.unwrap_or(Known::Known(None)) {
+        Known::Known(Some(bytes)) => {
+            let read = names::from_file(&String::from_utf8_lossy(&bytes));
+            read.map_err(|why| [names::FILE, ": ", &why].concat()).into()
+        }
+        // There is nothing to ask.
+        Known::Known(None) if names::wanted(config).is_empty() => Known::Known(Vec::new()),
+        Known::Known(None) => Known::unknown(UNASKED),
+        Known::Unknown(why) => Known::Unknown(why),
+    }
+}
+
 /// Half a ruleset proves nothing.
 fn ruleset(place: &mut Place) -> Known<Ruleset> {
     place.program(&RULESET).and_then(|bytes| match nft::ruleset(&bytes) {
@@ -288,6 +398,49 @@ fn ruleset(place: &mut Place) -> Known<Ruleset> {
         }
         (ruleset, _) => Known::Known(ruleset),
     })
+}
+
+fn unseen(path: &str) -> String {
+    ["/", path, " cannot be seen from here, if it is there"].concat()
+}
+
+/// miniupnpd's leases. No file: nobody asked for one, unless something else tells of them.
+fn mappings(
+    place: &mut Place,
+    path: &str,
+    upnpd: &Known<Option<Upnpd>>,
+    live: &Known<Ruleset>,
+) -> Known<Vec<Mapping>> {
+    let bytes = match place.file(path) {
+        Known::Known(Some(bytes)) => bytes,
+        Known::Known(None) => {
+            let rules = live.known().is_some_and(|live| {
+                let chains = live.tables.iter().flat_map(|table| &table.chains);
+                let mut upnp = chains.filter(|chain| chain.name.starts_with("upnp_"));
+                upnp.any(|chain| !chain.rules.is_empty())
+            });
+            if place.root.is_none()
+                && live.known().is_none()
+                && matches!(upnpd, Known::Known(Some(_)))
+            {
+                return Known::Unknown(unseen(path));
+            }
+            let lost = place.root.is_some()
+                && !place.was_missing(path)
+                && upnpd.known().is_some_and(|upnpd| upnpd.as_ref().is_some_and(|one| one.enabled));
+            if rules || lost {
+                return Known::Unknown(format!("there is no /{path}, but miniupnpd is in use"));
+            }
+            return Known::Known(Vec::new());
+        }
+        Known::Unknown(why) => return Known::Unknown(why),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let all = tables::mappings(&text);
+    if all.is_empty() && !text.trim().is_empty() {
+        return Known::Unknown(format!("/{path} holds no leases that we can read"));
+    }
+    Known::Known(all)
 }
 
 /// What the firewall wrote down when it was loaded.
@@ -314,7 +467,7 @@ fn listeners(place: &mut Place) -> Known<Vec<crate::model::snapshot::Listener>> 
         ("proc/net/tcp6", Proto::Tcp),
         ("proc/net/udp6", Proto::Udp),
     ] {
-        match place.text(path) {
+        match place.table(path, "sl ") {
             Known::Known(text) => all.extend(sockets::listeners(&text, proto)),
             // A kernel without IPv6 has the first two only.
             Known::Unknown(_) if path.ends_with('6') => {}

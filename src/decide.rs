@@ -5,6 +5,10 @@
 //! counts, is it already there, may the provider be called now. "Could not tell" ends in doing
 //! nothing, and nothing here ever deletes.
 
+mod clock;
+
+pub use clock::doubt;
+
 use crate::choose::{self, Choice, Reject};
 use crate::host::{self, Found, Published};
 use crate::journal::{Calls, Journal, Moment, Outside, RecordKey};
@@ -14,17 +18,13 @@ use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::line::{Line, Verdict};
 use crate::model::name::{Family, Name, SharedLine};
-use crate::model::utc::utc;
-use crate::model::wan::{Because, Wan, WanView};
+use crate::model::wan::{Because, Clock, Wan, WanView};
 use crate::providers;
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// While an account fails, a new address may be tried this soon after the last call.
 const CHANGED_RETRY: Duration = Duration::from_secs(1);
-
-/// How often an unset clock is looked at; where the kernel tells that it was set, this waits in vain.
-const CLOCK_RETRY: Duration = Duration::from_secs(5);
 
 /// What to do for one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum Step {
     Check(Vec<IpAddr>, String),
     /// These should be there, but the provider may not be called yet (see `again`).
     Wait(Vec<IpAddr>),
-    /// These should be there, but the provider cannot be called before the clock is set.
+    /// These should be there, but the provider cannot be called before the clock is right.
     Clock(Vec<IpAddr>),
     /// A permanent error; idle until the owner changes something.
     Latched,
@@ -158,7 +158,7 @@ fn record(
     };
     if !addresses.is_empty() {
         let check = match name.shared_line == SharedLine::Outside && published == addresses {
-            true if view.clock_unset.is_none() => unchecked(journal, wan, now),
+            true if view.clock == Clock::Right => unchecked(journal, wan, now),
             _ => None,
         };
         if check.is_some_and(|at| at <= now) {
@@ -178,8 +178,8 @@ fn record(
             sooner(target(view, journal, config, now, name, family, vec![ip], why), Some(next))
         }
         Asked::Trouble(why, next) => (Step::Unknown, format!("{why}; {seen}"), Some(next)),
-        Asked::NotYet => match clock(view, config, name) {
-            Some(why) => (Step::Unknown, why, Some(now + CLOCK_RETRY)),
+        Asked::NotYet => match clock::gate(view, config, name) {
+            Some(why) => (Step::Unknown, why, Some(now + clock::RETRY)),
             None => (Step::Ask(Some(device.clone())), seen, None),
         },
     }
@@ -268,8 +268,8 @@ fn target(
     let none = Calls::default();
     let calls = journal.calls.get(&name.account).unwrap_or(&none);
     let until = not_before(calls, provider.min_interval, tried != addresses);
-    if let Some(why) = clock(view, config, name) {
-        return (Step::Clock(addresses), why, Some(now + CLOCK_RETRY));
+    if let Some(why) = clock::gate(view, config, name) {
+        return (Step::Clock(addresses), why, Some(now + clock::RETRY));
     }
     if now < until {
         let trouble = known.map(|record| &record.trouble[..]).unwrap_or_default();
@@ -394,30 +394,13 @@ fn vpn(name: &Name, device: &str) -> String {
     )
 }
 
-/// Why a name's provider is not to be called with the clock as it is.
-fn clock(view: &WanView, config: &Config, name: &Name) -> Option<String> {
-    let clock = view.clock_unset?;
-    let account = config.account(&name.account)?;
-    providers::needs_clock(providers::find(&account.provider)?, account).then(|| unset(clock))
-}
-
-/// What an unset clock keeps from working, and what to do. The date alone: a text that changes
-/// every second would be told every second.
-pub fn unset(clock: u64) -> String {
-    let time = utc(clock);
-    format!(
-        "the clock of this machine is not set: it shows {}, which is before this reachd was made; \
-         certificates and signatures need the right time. Waiting for NTP",
-        time.split(' ').next().unwrap_or_default()
-    )
-}
-
 /// How we know the WAN, for people.
 pub fn because(because: &Because) -> String {
     match because {
         Because::Config => "the config names it".into(),
         Because::Netifd(network) => format!("default route of network '{network}'"),
         Because::KernelRoute => "the kernel sends Internet traffic this way".into(),
+        Because::KernelSource => "the kernel sends packets from its address this way".into(),
     }
 }
 
@@ -458,6 +441,7 @@ mod tests {
                 ca_file: None,
                 allow_http: false,
                 gateway_map: false,
+                resolvers: Vec::new(),
             },
             accounts: vec![Account {
                 id: "mine".into(),

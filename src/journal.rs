@@ -24,6 +24,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 /// A provider that asks for less than this is not taken at its word.
 const SHORTEST_WAIT: Duration = Duration::from_secs(30);
 
+const MOVES: usize = 8;
+
 /// First wait after a failure; doubles with each further one. Short, because the most common
 /// failure is our own: an address that is there a moment before its route.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -74,6 +76,21 @@ pub struct Outside {
     pub seen: Vec<Seen>,
 }
 
+/// The address of one WAN, and when it got another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moves {
+    pub address: Option<IpAddr>,
+    /// Of the last day, and no more than [`MOVES`].
+    pub at: Vec<Moment>,
+}
+
+impl Moves {
+    /// How often within a day.
+    pub fn today(&self, now: Moment) -> usize {
+        self.at.iter().filter(|at| now.saturating_sub(**at) < DAY).count()
+    }
+}
+
 /// The key of a record: fqdn, family, account id.
 pub type RecordKey = (String, Family, String);
 /// The key of an outside answer: the WAN asked for (empty: found) and the family.
@@ -87,6 +104,7 @@ pub struct Journal {
     pub records: Map<RecordKey, Record>,
     pub calls: Map<String, Calls>,
     pub outside: Map<OutsideKey, Outside>,
+    pub moves: Map<OutsideKey, Moves>,
     /// From when on a lookup service may be asked again, by URL and family.
     pub services: Map<(String, Family), Moment>,
     /// What each hook was told last: hook, topic and subject; the fact.
@@ -97,6 +115,24 @@ impl Journal {
     /// The record's memory, if it belongs to these very sections.
     pub fn record(&self, key: &RecordKey, fingerprint: u64) -> Option<&Record> {
         self.records.get(key).filter(|record| record.fingerprint == fingerprint)
+    }
+
+    /// Notes which address a WAN sends from. That it has none is no other one.
+    pub fn saw(&mut self, wan: OutsideKey, address: Option<IpAddr>, now: Moment) {
+        if address.is_none() {
+            return;
+        }
+        let known = self.moves.entry(wan).or_default();
+        known.at.retain(|at| now.saturating_sub(*at) < DAY);
+        if known.address == address {
+            return;
+        }
+        if known.address.is_some() {
+            known.at.push(now);
+            let many = known.at.len().saturating_sub(MOVES);
+            known.at.drain(..many);
+        }
+        known.address = address;
     }
 
     /// Notes that an account is about to be called, for these records. Saved before the call:
@@ -236,6 +272,11 @@ impl Journal {
                 let _ = writeln!(out, "seen {wan}\t{family}\t{service}\t{means}\t{ip}");
             }
         }
+        for ((wan, family), moves) in &self.moves {
+            let at: Vec<String> = moves.at.iter().map(|at| millis(*at).to_string()).collect();
+            let (wan, from, at) = (escape(wan), list(moves.address.as_slice()), at.join(","));
+            let _ = writeln!(out, "moves {wan}\t{family}\tfrom={from}\tat={at}");
+        }
         for ((url, family), free) in &self.services {
             let _ = writeln!(out, "service {}\t{family}\tfree={}", escape(url), millis(*free));
         }
@@ -248,9 +289,24 @@ impl Journal {
                 escape(fact)
             );
         }
-        let sum = checksum(out.as_bytes());
-        let _ = writeln!(out, "end {sum:016x}");
-        out
+        seal(out)
+    }
+
+    /// What a report reads of it and others may see: no names, no accounts, no services.
+    pub fn shown(&self) -> Journal {
+        let mut shown = Journal::default();
+        for (wan, outside) in &self.outside {
+            let mut outside = outside.clone();
+            outside.trouble.clear();
+            for (at, seen) in outside.seen.iter_mut().enumerate() {
+                seen.service = format!("lookup {}", at + 1);
+            }
+            shown.outside.insert(wan.clone(), outside);
+        }
+        for (wan, moves) in &self.moves {
+            shown.moves.insert(wan.clone(), moves.clone());
+        }
+        shown
     }
 
     /// Reads a file's text. `Err` says why it is not used; the caller starts afresh.
@@ -332,6 +388,12 @@ impl Journal {
                 let means = Means::ALL.into_iter().find(|one| one.to_string() == *means)?;
                 let answer = Ok(ip.parse().ok()?);
                 outside.seen.push(Seen { service: service.clone(), means, answer });
+            }
+            ("moves", [wan, family]) => {
+                let at = field("at").split(',').filter(|at| !at.is_empty());
+                let at = at.map(|at| clock.past(at)).collect();
+                let moves = Moves { address: field("from").parse().ok(), at };
+                self.moves.insert((wan.clone(), parse_family(family)?), moves);
             }
             ("service", [url, family]) => {
                 let key = (url.clone(), parse_family(family)?);
@@ -429,6 +491,18 @@ fn unescape(text: &str) -> Option<String> {
     Some(out)
 }
 
+/// Without its end: to be changed, and sealed again.
+pub fn body(text: &str) -> &str {
+    text.rfind("end ").and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+/// Puts the end to a file's text.
+pub fn seal(mut body: String) -> String {
+    let sum = checksum(body.as_bytes());
+    let _ = writeln!(body, "end {sum:016x}");
+    body
+}
+
 /// FNV-1a, 64 bits: against torn files, not against anybody.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
@@ -461,6 +535,9 @@ mod tests {
         journal.after("lab", NOW, 0, [(&other, &bad)]);
         journal.calls.get_mut("lab").unwrap().not_before = NOW + Duration::from_secs(60);
         journal.services.insert(("https://a.example/ip?x=1".into(), Family::Ipv4), NOW);
+        for (address, at) in [("203.0.113.7", 1), ("203.0.113.8", 2), ("203.0.113.9", 3)] {
+            journal.saw(("wan".into(), Family::Ipv4), Some(ip(address)), NOW / 4 * at);
+        }
         journal.outside.insert(
             (String::new(), Family::Ipv4),
             Outside {
@@ -569,6 +646,27 @@ mod tests {
         journal.after("lab", NOW, 0, [(&key(), &Outcome::FixConfig("bad key".into()))]);
         assert!(journal.record(&key(), 7).unwrap().latch.is_some());
         assert!(journal.record(&key(), 8).is_none());
+    }
+
+    #[test]
+    fn moves_of_a_day_are_counted() {
+        let wan = || (String::new(), Family::Ipv4);
+        let mut journal = Journal::default();
+        let mut saw = |address: &str, hour: u64| {
+            journal.saw(wan(), address.parse().ok(), Duration::from_secs(hour * 3600));
+            journal.moves.get(&wan()).map_or(0, |moves| moves.at.len())
+        };
+        assert_eq!(saw("203.0.113.7", 1), 0);
+        // Down, and up again with the same one.
+        assert_eq!(saw("", 2), 0);
+        assert_eq!(saw("203.0.113.7", 3), 0);
+        assert_eq!(saw("203.0.113.8", 4), 1);
+        assert_eq!(saw("203.0.113.7", 10), 2);
+        assert_eq!(saw("203.0.113.7", 29), 1);
+        for hour in 30..44 {
+            saw(if hour % 2 == 0 { "203.0.113.8" } else { "203.0.113.7" }, hour);
+        }
+        assert_eq!(saw("203.0.113.9", 44), MOVES);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! told now is taken to be as it was; who keeps the text is `agent`.
 
 use crate::model::map::Map;
+use crate::model::words::plain;
 use std::fmt::Write;
 
 const HEAD: &str = "reachd-report 1";
@@ -128,7 +129,7 @@ impl Said {
 
 /// Foreign words for a line of ours.
 fn line(text: &str) -> String {
-    text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect()
+    plain(&text.chars().take(200).collect::<String>())
 }
 
 /// What became of something: in the log, to hooks and of `report --diff`.

@@ -51,8 +51,11 @@
 //! host, folder -> config, choose, line, journal, last, dry -> providers, lookup, acl -> parse, wire, world -> model`. `sys` stands at the side: it knows `model`, `wire` and
 //! `world`, implements the two traits, and only `main` names it.
 //!
-//! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It asks
-//! nobody on the network and changes nothing. After a change the daemon starts itself as
+//! The report: `collect -> Snapshot -> report::judge(checks, acl) -> Report -> render`. It changes
+//! nothing. The owner's own try the hosts behind the forwards (`collect::targets`) and ask DNS
+//! servers for the names (`collect::names`); the daemon's ask nobody. What lookups told before is
+//! read from the journal, and which way packets would take the kernel is asked, without sending
+//! any (`collect::passages`). After a change the daemon starts itself as
 //! `reachd report --format lines`: the memory that takes is given back whole, and whatever a ruleset
 //! does to the report, names are kept. What it says is compared by [`last`].
 //!
@@ -124,7 +127,8 @@
 //! in `tests/report/` where it speaks (a folder that stands for a router, with the report as it
 //! was looked at). `reachd explain`, the formats and the exit codes follow from the list.
 
-#![forbid(unsafe_code)]
+// Allowed in one file, see there: `sys::adjtimex`.
+#![deny(unsafe_code)]
 
 pub mod acl;
 pub mod act;

@@ -1,17 +1,20 @@
 //! Picks the command, makes the real outside world, turns the result into an exit code.
 
+#![forbid(unsafe_code)]
+
 use reachd::act;
 use reachd::agent::{Agent, OneLine, Round, kept};
-use reachd::bundle::bundle;
+use reachd::bundle;
 use reachd::checks;
 use reachd::cli::{self, Command, Typed};
-use reachd::collect::{Place, collect, targets};
+use reachd::collect::{Place, collect, names, targets};
 use reachd::config::{self, Complaint};
 use reachd::decide::{self, Step};
 use reachd::last::Said;
 use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::model::utc::{RELEASED, utc};
+use reachd::model::wan::Clock;
 use reachd::providers;
 use reachd::render::{answers, json, line, report_html, report_json, report_text, text};
 use reachd::report::judge;
@@ -56,7 +59,7 @@ fn command(typed: Typed) -> u8 {
                 USAGE
             }
         },
-        Command::ImportDdns { file } => import(&file),
+        Command::Import { file, inadyn } => import(&file, inadyn),
         Command::CheckConfig { json: true } => inspect(&typed.config),
         Command::CheckConfig { json: false } => {
             let mut world = World::new();
@@ -71,7 +74,10 @@ fn command(typed: Typed) -> u8 {
             }
         }
         Command::Report(wanted) => report(&wanted, &typed.config, typed.verbose),
-        Command::Collect { file, share, targets } => pack(&file, share, targets),
+        Command::Collect { file, share, targets, names } => {
+            let Some(config) = optional(&mut World::new(), &typed.config) else { return USAGE };
+            pack(&file, share, bundle::Asks { targets, names, config: &config })
+        }
         Command::Explain { id: None } => print(&report_text::explain_all()),
         Command::Explain { id: Some(id) } => match checks::find(&id) {
             Some(check) => print(&report_text::explain(check)),
@@ -147,8 +153,8 @@ fn rehearse(agent: &mut Agent, world: &mut World) -> u8 {
     if all_blind(&round) { BLIND } else { FINE }
 }
 
-/// `import-ddns`.
-fn import(path: &str) -> u8 {
+/// `import-ddns`, `import-inadyn`.
+fn import(path: &str, inadyn: bool) -> u8 {
     let bytes = match World::new().read_file(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
@@ -160,7 +166,12 @@ fn import(path: &str) -> u8 {
             return USAGE;
         }
     };
-    match config::import_ddns::import(&bytes) {
+    let text = if inadyn {
+        config::import_inadyn::import(&bytes)
+    } else {
+        config::import_ddns::import(&bytes).map_err(|why| why.to_string())
+    };
+    match text {
         Ok(text) => print(&text),
         Err(why) => {
             eprintln!("reachd: {path}: {why}");
@@ -185,22 +196,18 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
         Some(root) if config == cli::DEFAULT_CONFIG => [root, config].concat(),
         _ => config.to_string(),
     };
-    let absent = config.ends_with(cli::DEFAULT_CONFIG) && world.file_mode(&config).is_none();
-    let config = match absent {
-        true => Some(config::none()),
-        false => read(&mut world, &config).and_then(|(_, config, complaints)| {
-            let errors = complaints.iter().filter(|c| c.severity == config::Severity::Error);
-            errors.for_each(|complaint| eprintln!("{complaint}"));
-            config
-        }),
-    };
-    let Some(config) = config else { return REPORT_USAGE };
+    let Some(config) = optional(&mut world, &config) else { return REPORT_USAGE };
     let mut place = Place { sys: &mut world, root: wanted.root.as_deref() };
     let mut snapshot = collect(&mut place, &config);
     // The daemon tries nobody, so what it kept is compared with the same.
-    let tries = wanted.targets && !wanted.diff && wanted.format != "lines";
-    if tries && wanted.root.is_none() {
+    let asks = !wanted.diff && wanted.format != "lines" && wanted.root.is_none();
+    if asks && wanted.targets {
         targets::knock(&mut place, &mut snapshot);
+    }
+    // Of a machine that is no router nobody wants to know.
+    let routes = snapshot.firewall.known().is_some() || snapshot.forwarding.known() == Some(&true);
+    if asks && wanted.names && routes {
+        names::ask(&mut place, &mut snapshot, &config);
     }
     let report = judge(snapshot, &config.assume_public, &config.accepts, started);
     let code = report.code(wanted.fail_on, wanted.strict);
@@ -219,6 +226,18 @@ fn report(wanted: &cli::Report, config: &str, all: bool) -> u8 {
         _ => report_text::text(&report, started, all, world.colour()),
     });
     code
+}
+
+/// A config that may be absent where none was named; `None`: it is wrong, which was told.
+fn optional(world: &mut World, config: &str) -> Option<Config> {
+    if config.ends_with(cli::DEFAULT_CONFIG) && world.file_mode(config).is_none() {
+        return Some(config::none());
+    }
+    read(world, config).and_then(|(_, config, complaints)| {
+        let errors = complaints.iter().filter(|c| c.severity == config::Severity::Error);
+        errors.for_each(|complaint| eprintln!("{complaint}"));
+        config
+    })
 }
 
 /// `report --diff`.
@@ -251,13 +270,13 @@ fn differences(world: &mut World, kept: &str, said: &Said, code: u8) -> u8 {
 }
 
 /// `collect`.
-fn pack(file: &str, share: bool, targets: bool) -> u8 {
+fn pack(file: &str, share: bool, asks: bundle::Asks) -> u8 {
     let mut world = World::new();
     if let Err(why) = sys::signals::install() {
         eprintln!("reachd: could not watch signals: {why}");
     }
     let mask = share.then(|| world.chance());
-    let tar = bundle(&mut Place { sys: &mut world, root: None }, mask, targets);
+    let tar = bundle::bundle(&mut Place { sys: &mut world, root: None }, mask, &asks);
     match world.replace_file(file, &tar, 0o600) {
         Ok(()) => print(&format!(
             "{file}: {} KB; look through it before you hand it on\n",
@@ -273,10 +292,8 @@ fn pack(file: &str, share: bool, targets: bool) -> u8 {
 /// `clock`: what it shows, and a word to the daemons of this config.
 fn clock(config: &str) -> u8 {
     let now = World::new().wall_clock();
-    match now < RELEASED {
-        true => print(&format!("{}\n", decide::unset(now))),
-        false => print(&format!("the clock shows {}\n", utc(now))),
-    };
+    let unset = decide::doubt(Clock::Unset(now)).filter(|_| now < RELEASED);
+    print(&format!("{}\n", unset.unwrap_or_else(|| format!("the clock shows {}", utc(now)))));
     let mut told = false;
     for (pid, words) in sys::process::others() {
         let Ok(Typed { command: Command::Run, config: theirs, .. }) = cli::parse(words) else {

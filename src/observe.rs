@@ -3,14 +3,16 @@
 //! nothing about what to publish.
 
 mod access;
-
+mod clock;
 mod lan;
+mod ways;
+
+pub use ways::above;
 
 use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::model::line::Access;
 use crate::model::name::Family;
-use crate::model::utc::RELEASED;
 use crate::model::wan::{Because, Link, Wan, WanView};
 use crate::parse::netifd::{self, Interface};
 use crate::world::Sys;
@@ -19,20 +21,19 @@ use crate::world::Sys;
 pub fn observe(sys: &mut dyn Sys, config: &Config) -> WanView {
     let links = sys.links();
     let mut netifd = Netifd { answer: None };
-    let mut view = WanView::default();
-    let clock = sys.wall_clock();
-    view.clock_unset = (clock < RELEASED).then_some(clock);
+    let mut view = WanView { clock: clock::look(sys), ..WanView::default() };
     needed(sys, &links, &mut netifd, config, &mut view);
     lan::look(sys, &mut netifd, &links, config, &mut view);
     view
 }
 
-/// Looks at every WAN there is: those of the config's names, the one that would be found, and
-/// all other networks of netifd's with a default route.
+/// Looks at every WAN there is: those of the config's names, the one that would be found, all
+/// other networks of netifd's with a default route, and links that packets from their own address
+/// leave by.
 pub fn observe_all(sys: &mut dyn Sys, config: &Config) -> WanView {
     let links = sys.links();
     let mut netifd = Netifd { answer: None };
-    let mut view = WanView::default();
+    let mut view = WanView { clock: clock::look(sys), ..WanView::default() };
     needed(sys, &links, &mut netifd, config, &mut view);
     for family in Family::BOTH {
         let wan = any(sys, &mut netifd, &links, None, family);
@@ -42,18 +43,22 @@ pub fn observe_all(sys: &mut dyn Sys, config: &Config) -> WanView {
             view.wans.push(wan);
         }
     }
-    let Some(Ok(interfaces)) = netifd.ask(sys) else { return view };
-    let further: Vec<(String, Family)> = interfaces
-        .iter()
-        .filter(|network| network.up && network.device.is_some())
-        .flat_map(|network| Family::BOTH.map(|family| (network, family)))
-        .filter(|(network, family)| network.leads_out(*family))
-        .map(|(network, family)| (network.name.clone(), family))
-        .collect();
-    for (network, family) in further {
-        let mut wan = any(sys, &mut netifd, &links, Some(&network), family);
-        if let Known::Known(Some((_, because))) = &mut wan.device {
-            *because = Because::Netifd(network);
+    let mut further: Vec<(String, Family, Because)> = Vec::new();
+    for family in Family::BOTH {
+        if let Some(Ok(networks)) = netifd.ask(sys) {
+            for network in networks.iter().filter(|one| one.up && one.leads_out(family)) {
+                further.push((network.name.clone(), family, Because::Netifd(network.name.clone())));
+            }
+        }
+        for link in ways::by_source(sys, links.as_deref().unwrap_or_default(), family) {
+            further.push((link.name.clone(), family, Because::KernelSource));
+        }
+    }
+    for (asked, family, known) in further {
+        let mut wan = any(sys, &mut netifd, &links, Some(&asked), family);
+        match &mut wan.device {
+            Known::Known(Some((_, because))) => *because = known,
+            _ => continue,
         }
         if !is_there(&view, &wan) {
             view.wans.push(wan);
@@ -138,7 +143,8 @@ fn look(
         wan.access = access::by_netifd(&wan, interfaces);
     }
     if let Some(link) = link {
-        access::by_kernel(sys, &mut wan, links, link);
+        access::by_kernel(sys, &mut wan, link);
+        ways::look(sys, &mut wan, links, link);
     }
     wan
 }
@@ -187,7 +193,7 @@ fn found(
     // netifd knows nothing, or no way out: a route set by hand or by a VPN is the kernel's.
     match sys.route_device(family) {
         Err(why) => Known::unknown(why),
-        Ok(None) => Known::Known(None),
+        Ok(None) => found_by_source(sys, links, family),
         Ok(Some(index)) => match links.iter().find(|link| link.index == index) {
             Some(link) if link.loopback => Known::Known(None),
             Some(link) => match silent {
@@ -197,6 +203,28 @@ fn found(
             },
             None => Known::unknown("the default route is by a link that has just changed"),
         },
+    }
+}
+
+/// Where there is no way out for just any packet: the one link that packets from its own address
+/// leave by. A VPN runs over one of the others.
+fn found_by_source(
+    sys: &mut dyn Sys,
+    links: &[Link],
+    family: Family,
+) -> Known<Option<(String, Because)>> {
+    let mut found = ways::by_source(sys, links, family);
+    if found.len() > 1 {
+        found.retain(|link| !access::is_vpn(sys, &link.name));
+    }
+    match &found[..] {
+        [] => Known::Known(None),
+        [one] => Known::Known(Some((one.name.clone(), Because::KernelSource))),
+        [one, other, ..] => Known::Unknown(format!(
+            "{} and {} each lead to the Internet, but only from their own addresses, and nothing \
+             tells which is meant: name one with option wan",
+            one.name, other.name
+        )),
     }
 }
 
@@ -232,7 +260,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::model::lan::{Lan, Mac};
-    use crate::model::wan::{Address, Route};
+    use crate::model::wan::{Address, Clock, Route};
     use crate::parse::leases;
     use crate::world::{
         DnsTransport, Event, HttpReply, HttpRequest, Net, NetError, RouteQuery, Via,
@@ -251,6 +279,11 @@ mod tests {
         answers_by: Option<u32>,
         neighbours: Result<Vec<(u32, Mac, Ipv6Addr)>, String>,
         leases: &'static str,
+        clock: u64,
+        up: Duration,
+        unsynchronised: bool,
+        /// When the one file of /etc/config was.
+        written: u64,
     }
 
     impl Router {
@@ -277,6 +310,10 @@ mod tests {
                 answers_by: None,
                 neighbours: Ok(Vec::new()),
                 leases: "",
+                clock: 0,
+                up: Duration::ZERO,
+                unsynchronised: true,
+                written: 0,
             }
         }
 
@@ -311,7 +348,7 @@ mod tests {
             panic!("a look writes nothing")
         }
         fn wall_clock(&self) -> u64 {
-            0
+            self.clock
         }
         fn chance(&mut self) -> u64 {
             0
@@ -358,7 +395,13 @@ mod tests {
             false
         }
         fn now(&self) -> Duration {
-            Duration::ZERO
+            self.up
+        }
+        fn unsynchronised(&self) -> bool {
+            self.unsynchronised
+        }
+        fn written(&self, folder: &str) -> Vec<u64> {
+            if folder == "/etc/config" { vec![self.written] } else { Vec::new() }
         }
         fn boot_id(&self) -> String {
             String::new()
@@ -491,7 +534,7 @@ mod tests {
         let wan = observe(&mut router, &config(Some("eth0"))).wans.remove(0);
         assert_eq!(wan.access.proto, None);
         assert_eq!(wan.access.egress.as_deref(), Some("wg0"));
-        assert_eq!(wan.access.astray.as_deref(), Some("wg0"), "answers go astray");
+        assert_eq!(wan.access.astray.unwrap().device, "wg0", "answers go astray");
         assert_eq!(wan.access.gateway, Some("192.0.2.1".parse().unwrap()));
         for (file, text, want) in [
             ("/sys/class/net/wg0/type", &b"769\n"[..], Some("ip6tnl")),
@@ -585,6 +628,30 @@ mod tests {
     #[test]
     fn a_clock_before_this_version_is_wrong() {
         let mut router = Router::new(&[]);
-        assert_eq!(observe(&mut router, &config(None)).clock_unset, Some(0));
+        assert_eq!(observe(&mut router, &config(None)).clock, Clock::Unset(0));
+    }
+
+    #[test]
+    fn a_clock_that_stands_where_a_file_was_written_is_stale_for_a_while() {
+        const OLD: u64 = 1_795_000_000;
+        // Seconds since the boot, what the kernel says of its clock, when a file was written (in
+        // seconds after the boot by this clock), and what follows.
+        for (up, unsynchronised, written, stale) in [
+            (40, true, 12, true),
+            (299, true, 12, true),
+            (300, true, 12, false),
+            (40, false, 12, false),
+            (40, true, 0, false),
+            (40, true, 70, false),
+            (40, true, -86_400, false),
+        ] {
+            let mut router = Router::new(&[]);
+            router.clock = OLD;
+            router.up = Duration::from_secs(up);
+            router.unsynchronised = unsynchronised;
+            router.written = OLD.saturating_sub(up).saturating_add_signed(written);
+            let want = if stale { Clock::Stale(OLD) } else { Clock::Right };
+            assert_eq!(observe(&mut router, &config(None)).clock, want, "{up} {written}");
+        }
     }
 }

@@ -2,18 +2,21 @@
 //! the look itself, which is `collect`'s; how it is shown is `render`'s.
 
 use crate::checks::dnat::dnats;
+use crate::checks::named;
 use crate::checks::{self, Count, Facts, acl};
 use crate::last::{FORWARD, NOT_KNOWN, Said};
 use crate::model::address::{Prefix, is_global};
+use crate::model::answer::UNASKED;
 use crate::model::config::Accept;
 use crate::model::finding::{
     Axis, Effect, Evidence, Expose, Finding, Means, Reach, Severity, Status, Where,
 };
-use crate::model::forward::{Forward, Origin, Ports, Source, State, Target};
+use crate::model::forward::{Forward, Origin, Ports, Proto, Source, State, Target};
 use crate::model::known::Known;
 use crate::model::snapshot::{Flow, Snapshot};
 use crate::model::target::UNTRIED;
 use crate::model::utc::utc;
+use crate::model::words::span;
 use std::net::IpAddr;
 
 /// What is known of one forward.
@@ -41,6 +44,8 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
     /// Worst first.
     pub findings: Vec<Finding>,
+    /// The names that DNS servers were asked for.
+    pub names: Vec<named::Shown>,
     pub count: Count,
     /// Ids of checks that could not tell of everything they were asked about.
     pub untold: Vec<&'static str>,
@@ -52,6 +57,7 @@ pub struct Report {
 pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], now: u64) -> Report {
     let (forwards, inner) = gather(&snapshot, now);
     let ways = acl::ways(&snapshot, &forwards);
+    let outside = acl::outside(&snapshot);
     let rules = acl::judge(&snapshot);
     let facts = Facts {
         snapshot: &snapshot,
@@ -59,19 +65,27 @@ pub fn judge(snapshot: Snapshot, assume_public: &[Prefix], accepts: &[Accept], n
         inner: &inner,
         assume_public,
         ways: &ways,
+        outside: &outside,
         rules: &rules,
+        names: &[],
     };
+    let names = named::all(&facts);
+    let facts = Facts { names: &names, ..facts };
     let (mut findings, count, untold) = checks::run_all(&facts);
     let idle_accepts = accept(&mut findings, accepts, &utc(now));
     let verdicts = (0..forwards.len()).map(|index| verdict(&facts, index, &findings)).collect();
+    let names = names.iter().map(named::Named::shown).collect();
     let no_router = no_router(&snapshot, &forwards);
-    Report { no_router, forwards, verdicts, findings, count, untold, idle_accepts, snapshot }
+    Report { no_router, forwards, verdicts, findings, names, count, untold, idle_accepts, snapshot }
 }
 
 impl Report {
     /// Exit code: 1 for reach, 2 for exposure, 3 for both; 4 where `strict` and something could
-    /// not be told.
+    /// not be told. A machine that is no router has nothing to fail at.
     pub fn code(&self, fail_on: Severity, strict: bool) -> u8 {
+        if self.no_router.is_some() {
+            return 0;
+        }
         let bad = |axis: Axis| {
             let counts =
                 |f: &&Finding| f.status == Status::Fail && f.axis == axis && f.severity >= fail_on;
@@ -79,7 +93,7 @@ impl Report {
         };
         let code = u8::from(bad(Axis::Reach)) | (u8::from(bad(Axis::Expose)) << 1);
         let untold = self.verdicts.iter().any(|verdict| verdict.reach == Reach::Unknown);
-        if code == 0 && strict && untold && self.no_router.is_none() { 4 } else { code }
+        if code == 0 && strict && untold { 4 } else { code }
     }
 
     /// Findings that count: not suppressed, not accepted.
@@ -149,6 +163,7 @@ impl Report {
             ("UPnP", why(&s.mappings)),
             ("SSH config", why(&s.ssh)),
             ("targets", why(&s.targets).filter(|why| *why != UNTRIED)),
+            ("names", why(&s.names).filter(|why| *why != UNASKED)),
         ];
         all.into_iter().filter_map(|(part, why)| Some((part, why?))).collect()
     }
@@ -262,27 +277,55 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
     // What stands in the way, from the outside in.
     let place = |effect: Effect| match effect {
         Effect::Blocked(Where::Line) => 0,
-        Effect::Blocked(Where::Rule) => 1,
-        Effect::Blocked(Where::Acl) => 2,
-        Effect::Blocked(_) => 3,
-        Effect::Down => 4,
-        Effect::Partial => 5,
-        Effect::None => 6,
+        Effect::Blocked(Where::Name) => 1,
+        Effect::Blocked(Where::Rule) => 2,
+        Effect::Blocked(Where::Acl) => 3,
+        Effect::Blocked(_) => 4,
+        Effect::Down => 5,
+        Effect::Partial => 6,
+        Effect::None => 7,
     };
     let told = about.iter().filter(|f| f.status != Status::Unknown && f.effect != Effect::None);
     let block = told.min_by_key(|finding| place(finding.effect));
+    let live = facts.snapshot.live.known();
+    let counted = live.map(dnats).unwrap_or_default();
+    let counted = counted.iter().filter(|dnat| dnat.is(forward)).filter_map(|dnat| dnat.packets);
+    let hits = counted.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
+    let mut came = String::new();
+    if let Some(hits) = hits.filter(|_| checks::translates(forward)) {
+        let ago = checks::loaded_for(facts.snapshot).map(|age| format!(", {} ago", span(age)));
+        came = format!(
+            "{hits} new connections came to its rule since the firewall was loaded{}",
+            ago.unwrap_or_default()
+        );
+        evidence.push(Evidence {
+            means: if hits > 0 { Means::Passive } else { Means::Nft },
+            source: "nft -j list ruleset".into(),
+            summary: came.clone(),
+        });
+        if hits == 0 {
+            came.clear();
+        }
+    }
     let seen = passive(facts, forward);
     let (reach, why) = match (block, seen) {
         (Some(finding), seen) => match (finding.effect, seen) {
-            (Effect::Down | Effect::Blocked(Where::Line | Where::Host), Some(flow)) => {
-                proved(flow, &mut evidence)
+            // Of UDP the router saw an answer, which left by the wrong WAN.
+            (Effect::Blocked(Where::Line), Some(flow))
+                if finding.id == "path.asym" && flow.proto == Proto::Udp =>
+            {
+                (Reach::Blocked(Where::Line), finding.title.to_string())
             }
+            (
+                Effect::Down | Effect::Blocked(Where::Line | Where::Name | Where::Host),
+                Some(flow),
+            ) => proved(flow, &mut evidence),
             (Effect::Blocked(at), _) => (Reach::Blocked(at), finding.title.to_string()),
             (Effect::Down, _) => (Reach::Down, finding.title.to_string()),
             _ => (Reach::Partial, finding.title.to_string()),
         },
         (None, Some(flow)) => proved(flow, &mut evidence),
-        (None, None) => likely(facts, index, forward),
+        (None, None) => likely(facts, index, forward, came),
     };
     // That it answers us is no proof that the Internet gets to it.
     evidence.extend(checks::target::answers(facts, forward));
@@ -290,18 +333,6 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
         Target::Host(ip) => facts.host_name(ip).map(str::to_string),
         _ => None,
     };
-    let live = facts.snapshot.live.known();
-    let counted = live.map(dnats).unwrap_or_default();
-    let counted = counted.iter().filter(|dnat| dnat.is(forward)).filter_map(|dnat| dnat.packets);
-    let hits = counted.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
-    if let Some(hits) = hits.filter(|_| checks::translates(forward)) {
-        let summary = format!("{hits} new connections since the firewall was loaded");
-        evidence.push(Evidence {
-            means: Means::Nft,
-            source: "nft -j list ruleset".into(),
-            summary,
-        });
-    }
     Verdict { reach, why, expose, evidence, host, hits }
 }
 
@@ -339,7 +370,7 @@ fn passive<'a>(facts: &Facts<'a>, forward: &Forward) -> Option<&'a Flow> {
 }
 
 /// Nothing is known against it: is enough known for it?
-fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
+fn likely(facts: &Facts, index: usize, forward: &Forward, came: String) -> (Reach, String) {
     match facts.ways.get(index) {
         Some(Known::Known(acl::Way::Open)) => {}
         Some(Known::Known(acl::Way::Perhaps(why))) => return (Reach::Unknown, why.clone()),
@@ -355,10 +386,29 @@ fn likely(facts: &Facts, index: usize, forward: &Forward) -> (Reach, String) {
         }
         Known::Unknown(_) => None,
     };
-    if let Some(why) = line {
+    if let Some(why) = line.or_else(|| checks::back::doubt(facts, forward)) {
         return (Reach::Unknown, why);
     }
-    (Reach::Likely, "the live firewall lets it through; nobody tried from outside".into())
+    // It was tried, and what was heard is lost.
+    if let Some(why) = why(&facts.snapshot.targets).filter(|why| *why != UNTRIED) {
+        return (Reach::Unknown, format!("how its host answered could not be told: {why}"));
+    }
+    if let Some(why) = why(&facts.snapshot.names).filter(|why| *why != UNASKED) {
+        return (Reach::Unknown, format!("whether the names lead here could not be told: {why}"));
+    }
+    if let (Target::Host(_), Known::Unknown(why)) = (&forward.target, &facts.snapshot.neighbours)
+        && forward.v4
+        && !facts.to_router(forward)
+        && checks::target::answers(facts, forward).is_none()
+    {
+        return (Reach::Unknown, format!("whether its host is there could not be told: {why}"));
+    }
+    // The counter proves the way to the rule, and not that the host answered.
+    let why = match came.is_empty() {
+        true => "the live firewall lets it through; nobody tried from outside".into(),
+        false => format!("the live firewall lets it through, and {came}; no answer was seen"),
+    };
+    (Reach::Likely, why)
 }
 
 /// A WAN has an address that the Internet can send to.

@@ -8,7 +8,7 @@ use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::target::{Heard, Knock};
 use crate::model::utc::read_date;
-use crate::model::wan::{Link, Route};
+use crate::model::wan::{Link, Passage, Route};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -266,6 +266,25 @@ pub trait Sys: Net {
         Err("no routes here".into())
     }
 
+    /// Marks by which the kernel's rules send packets other ways.
+    fn marks(&mut self, family: Family) -> Result<Vec<u32>, String> {
+        let _ = family;
+        Err("no rules here".into())
+    }
+
+    /// What the kernel would do with an IPv4 packet that comes in by link `by`. `None`: some
+    /// address on the Internet. Nothing is sent.
+    fn passage(
+        &mut self,
+        from: Option<IpAddr>,
+        to: Option<IpAddr>,
+        by: u32,
+        mark: u32,
+    ) -> Result<Passage, String> {
+        let _ = (from, to, by, mark);
+        Err("no routes here".into())
+    }
+
     /// The routers on the way from `source`, a usable address of `device`, towards the Internet:
     /// one entry for each TTL up to `most`, ending early where the way ends. All are asked at
     /// once and waited for about a second; TERM ends it.
@@ -327,6 +346,17 @@ pub trait Sys: Net {
 
     /// Time since boot (CLOCK_BOOTTIME): never jumps, survives our own restarts.
     fn now(&self) -> Duration;
+
+    /// The kernel says that nobody keeps its wall clock right.
+    fn unsynchronised(&self) -> bool {
+        false
+    }
+
+    /// When the files of a folder were last written, seconds since 1970; empty if it is none.
+    fn written(&self, folder: &str) -> Vec<u64> {
+        let _ = folder;
+        Vec::new()
+    }
 
     /// Tells one boot from another (`/proc/sys/kernel/random/boot_id`); empty if unknown.
     fn boot_id(&self) -> String;

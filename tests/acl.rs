@@ -6,10 +6,10 @@
 //!
 //! `ACL_SEED`, `ACL_RULESETS` and `ACL_PACKETS` ask for other or more of them.
 
-use reachd::acl::forward::{Forward, broad, judge, surface};
+use reachd::acl::forward::{Forward, judge};
+use reachd::acl::rules;
 use reachd::acl::space::{Packet, Space};
 use reachd::acl::walk::{Answer, Caps, End, Fate, Question, Route, World, ask};
-use reachd::acl::{rules, words};
 use reachd::model::address::Prefix;
 use reachd::model::name::Family;
 use reachd::parse::nft;
@@ -344,71 +344,4 @@ fn the_cost_grows_with_rules_times_pieces() {
 
 fn wan_bits(ip: IpAddr) -> u128 {
     reachd::acl::space::bits(ip)
-}
-
-/// As fuzz/fuzz_targets/nft.rs, for a machine without cargo-fuzz.
-fn any_bytes(bytes: &[u8]) {
-    let (rules, complaints) = nft::ruleset(bytes);
-    assert!(complaints.len() <= 20);
-    let local: [IpAddr; 2] = [IpAddr::from([198, 51, 100, 2]), "2001:db8::2".parse().unwrap()];
-    let to = Prefix::parse("192.168.1.0/24").unwrap();
-    let routes = [Route { to, device: "br-lan".to_string() }];
-    let first = [("wan0".to_string(), local[0])];
-    let world = World { rules: &rules, local: &local, routes: &routes, first: &first };
-    let caps = Caps { pieces: 1_000, work: 20_000 };
-    for (family, calm) in [(Family::Ipv4, true), (Family::Ipv6, false)] {
-        let question = Question { device: "wan0", family, spaces: vec![Space::ALL], calm };
-        let Ok(answer) = ask(world, &question, caps) else { continue };
-        assert!(answer.work <= caps.work && answer.pieces <= caps.pieces);
-        for end in &answer.ends {
-            let said = words::sentence(&rules, &answer, end);
-            assert!(!said.is_empty() && !said.chars().any(char::is_control));
-        }
-        let _ = (surface(&answer, &[], caps), broad(&answer));
-        let dropped = answer.parts(caps, |end| end.fate == Fate::Dropped);
-        let others = answer.parts(caps, |end| end.fate != Fate::Dropped);
-        if let (Ok((dropped, _)), Ok((others, _))) = (dropped, others) {
-            for one in dropped.iter().take(50) {
-                assert!(others.iter().all(|other| one.meet(other).is_none()));
-            }
-        }
-    }
-    let _ = rules::judge(world, &["wan0"], caps);
-}
-
-#[test]
-fn mutations_of_real_rulesets_do_no_harm() {
-    let mut state = 5u64;
-    let mut random = move |below: usize| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) as usize % below
-    };
-    for name in ["fw4-miniupnpd", "expressions", "odd-rules", "bad-redirects"] {
-        let path = format!("{}/tests/data/nft/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read(path).unwrap();
-        any_bytes(&text);
-        for _ in 0..40 {
-            let mut bytes = text.clone();
-            for _ in 0..=random(20) {
-                let (from, to) = (random(bytes.len()), random(bytes.len()));
-                match random(4) {
-                    0 => bytes[to] = b"{}[]\",:0-9z\\\x1b\xff"[random(14)],
-                    // A piece of it somewhere else, cut to the shorter end.
-                    1 => {
-                        let len = random(60).min(bytes.len() - from.max(to));
-                        bytes.copy_within(from..from + len, to);
-                    }
-                    2 => bytes.truncate(bytes.len().max(2) - random(bytes.len() / 20 + 1)),
-                    // Another digit keeps it JSON, and makes other numbers of it.
-                    _ => {
-                        let digit = bytes.iter().skip(to).position(u8::is_ascii_digit);
-                        if let Some(at) = digit {
-                            bytes[to + at] = b'0' + random(10) as u8;
-                        }
-                    }
-                }
-            }
-            any_bytes(&bytes);
-        }
-    }
 }

@@ -11,6 +11,7 @@
 //!              route FAMILY INDEX [via GATEWAY]          the kernel's way to the Internet
 //!              bound INDEX FAMILY via GATEWAY            the same for a socket bound to a link
 //!              from ADDRESS INDEX                        the same for packets with this source
+//!              mark MARK INDEX                           the same for packets with this mark
 //!              says SERVICE ADDRESS | says SERVICE ! WHY what a lookup answers; in both families
 //!                                                        by two lines, one after the other
 //!              natpmp CODE ADDRESS                       what the gateway says of itself
@@ -51,6 +52,7 @@ struct Case {
     routes: Vec<(Family, Route)>,
     bound: Vec<(u32, Family, IpAddr)>,
     from: Vec<(IpAddr, u32)>,
+    marks: Vec<(u32, u32)>,
     natpmp: Option<(u16, Ipv4Addr)>,
     hops: Vec<Hop>,
     says: Vec<(String, Result<IpAddr, String>)>,
@@ -213,9 +215,16 @@ impl Sys for Router {
             let same = default.filter(|way| way.device == device).and_then(|way| way.gateway);
             return Ok(Some(Route { device, gateway: gateway.or(same), source: own(device) }));
         }
+        let marked = self.case.marks.iter().find(|(mark, _)| *mark == query.mark);
+        let marked = marked.map(|(_, device)| *device);
         let ruled = query.source.and_then(|from| self.case.from.iter().find(|(ip, _)| *ip == from));
-        let ruled = ruled.map(|(_, device)| Route { device: *device, gateway: None, source: None });
+        let ruled = ruled.map(|(_, device)| *device).or(marked);
+        let ruled = ruled.map(|device| Route { device, gateway: None, source: None });
         Ok(ruled.or(default))
+    }
+
+    fn marks(&mut self, _: Family) -> Result<Vec<u32>, String> {
+        Ok(self.case.marks.iter().map(|(mark, _)| *mark).collect())
     }
 
     fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
@@ -324,6 +333,10 @@ fn read_router(case: &mut Case, text: &str) {
             }
             ["from", ip, index] => {
                 case.from.push((ip.parse().unwrap(), index.parse().unwrap()));
+            }
+            ["mark", mark, index] => {
+                let mark = u32::from_str_radix(mark.trim_start_matches("0x"), 16).unwrap();
+                case.marks.push((mark, index.parse().unwrap()));
             }
             ["says", service, "!", why @ ..] => {
                 case.says.push((service.to_string(), Err(why.join(" "))));
@@ -520,4 +533,50 @@ fn nobody_is_asked_again_while_nothing_changes() {
             assert!(unanswered > 0 || more == 0, "{}: {more} asked again", case.name);
         }
     }
+}
+
+/// What changes beside the line changes the verdict's evidence, and the outside is not asked for
+/// it; another address of the line is another question.
+#[test]
+fn a_change_beside_the_line_is_judged_without_asking() {
+    let cases = cases();
+    let case = cases.iter().find(|case| case.name == "cgnat").unwrap();
+    let mut router = router(case);
+    let mut agent = Agent::new(&mut router, config_of(case));
+    settled(&mut agent, &mut router);
+    let published = held(&router);
+    let asked = router.asked;
+    assert!(asked > 0 && published[1].contains("93.184.7.20"), "{asked} {published:?}");
+    let evidence = |agent: &mut Agent, router: &mut Router| {
+        router.now += Duration::from_secs(2);
+        let round = agent.round(router, true);
+        round.verdicts.into_iter().map(|verdict| verdict.evidence.join("\n")).collect::<String>()
+    };
+    let before = evidence(&mut agent, &mut router);
+    assert!(before.contains("the Internet sees 93.184.7.20"), "{before}");
+    // A VPN comes, on another link, and takes the router's own packets.
+    let vpn: Vec<Link> = vec![Link {
+        index: 30,
+        name: "wg0".into(),
+        up: true,
+        loopback: false,
+        addresses: vec![address(&"10.2.0.2/32")],
+    }];
+    router.case.links.extend(vpn);
+    router.case.routes[0].1.device = 30;
+    router.case.bound.push((2, Family::Ipv4, "100.64.0.1".parse().unwrap()));
+    let after = evidence(&mut agent, &mut router);
+    assert!(after.contains("the router's own packets leave by wg0"), "{after}");
+    assert!(after.contains("the Internet sees 93.184.7.20"), "{after}");
+    assert_eq!((router.asked, held(&router)), (asked, published.clone()));
+    // Another address on the LAN.
+    router.case.links[0].addresses.push(address(&"192.168.78.1/24"));
+    assert_eq!(evidence(&mut agent, &mut router), after);
+    assert_eq!(router.asked, asked);
+    // Another address on the WAN: what was said of the first one counts no more.
+    let wan = router.case.links.iter_mut().find(|link| link.name == "eth1").unwrap();
+    wan.addresses[0] = address(&"100.64.7.10/24");
+    router.now += Duration::from_secs(3600);
+    evidence(&mut agent, &mut router);
+    assert!(router.asked > asked, "it was asked again");
 }

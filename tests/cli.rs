@@ -232,6 +232,15 @@ fn an_old_config_becomes_a_new_one() {
     let output = dir.reachd(&["check-config", &config]);
     assert_eq!(code(&output), 0, "{}", err(&output));
     assert_eq!(code(&dir.reachd(&["import-ddns", "nowhere"])), 2);
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/inadyn/everything");
+    let output = dir.reachd(&["import-inadyn", old.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let config = dir.write("reachd", &out(&output));
+    let output = dir.reachd(&["check-config", &config]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let output = dir.reachd(&["import-inadyn", "/etc/passwd"]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).starts_with("reachd: /etc/passwd: line 1: this is not how inadyn 2"));
 }
 
 /// Nothing is written: neither the journal nor what a provider writes. (Whether this machine has

@@ -184,6 +184,24 @@ fn nothing_hangs_on_derived_debug() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// The crate denies unsafe code; this file says why it cannot do without.
+#[test]
+fn one_file_has_unsafe_code() {
+    const UNSAFE: [&str; 4] = ["unsafe {", "unsafe fn", "unsafe extern", "allow(unsafe"];
+    let is = |line: &str| UNSAFE.iter().any(|what| line.contains(what));
+    let with = |(_, file, lines): &(String, String, Lines)| {
+        lines.iter().any(|(_, line)| is(line)).then(|| file.clone())
+    };
+    let found: Vec<String> = modules().iter().filter_map(with).collect();
+    assert_eq!(found, ["sys/adjtimex.rs"]);
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let lib = fs::read_to_string(src.join("lib.rs")).unwrap();
+    assert!(lib.contains("\n#![deny(unsafe_code)]\n"));
+    assert!(
+        fs::read_to_string(src.join("main.rs")).unwrap().contains("\n#![forbid(unsafe_code)]\n")
+    );
+}
+
 #[test]
 fn the_test_itself_sees_what_it_should() {
     assert_eq!(named("use crate::{agent::Round, sys};"), ["agent", "sys"]);

@@ -75,6 +75,38 @@ fn the_shipped_config_shows_every_option() {
     }
 }
 
+/// cargo-deb itself takes minutes to install, so the .deb is made by hand (packaging/deb); what it
+/// is made of is looked at here, and the unit and the man pages in openwrt/test.
+#[test]
+fn what_the_deb_is_made_of_is_there() {
+    let home = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let assets = fs::read_to_string(home.join("Cargo.toml")).unwrap();
+    let assets = assets.split("assets = [").nth(1).unwrap().split("\n]").next().unwrap();
+    let mut count = 0;
+    for line in assets.lines() {
+        let Some(path) = line.trim().strip_prefix("[\"").and_then(|rest| rest.split('"').next())
+        else {
+            continue;
+        };
+        count += 1;
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut there = fs::read_dir(home.join(folder)).map(|entries| {
+            entries
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect::<Vec<_>>()
+        });
+        // What is built first: the binary, the man pages.
+        if folder.starts_with("target/") {
+            continue;
+        }
+        let there = there.as_mut().unwrap_or_else(|error| panic!("{path}: {error}"));
+        let (begin, end) = name.split_once('*').unwrap_or((name, ""));
+        let end = end.trim_start_matches(['.', '*']);
+        assert!(there.iter().any(|file| file.starts_with(begin) && file.ends_with(end)), "{path}");
+    }
+    assert!(count > 7, "{assets}");
+}
+
 #[test]
 fn what_forms_ask_for() {
     let every = answer(&["providers", "--json"]);

@@ -234,56 +234,55 @@ fn exit_codes() {
     assert_eq!(code("dmz", &["--format", "pdf"]), 64);
 }
 
-/// Each missing input costs its own answers, and never turns an unknown into an open.
+/// What an A record is on each kind of line: ours, not ours, or not to be told. Nothing fails where
+/// there is nothing to publish, or where nobody knows what.
 #[test]
-fn without_an_input_nothing_is_claimed() {
-    let from = home().join("house/root");
-    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("house-{}", std::process::id()));
-    let files = [
-        "etc/config/firewall",
-        "etc/config/dhcp",
-        "cmd/nft-j-list-ruleset.json",
-        "cmd/ubus-network.interface-dump.json",
-        "cmd/fw4-print.stderr.txt",
-        "proc/net/arp",
-        "proc/net/nf_conntrack",
-        "proc/net/tcp",
-        "var/run/fw4.state",
-        "var/run/miniupnpd.leases",
-    ];
-    let open = |output: &Output| {
-        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let open = |f: &&Value| f["reach"]["verdict"] == "open";
-        let uid = |f: &Value| f["uid"].as_str().unwrap().to_string();
-        let forwards = value["forwards"].as_array().unwrap();
-        forwards.iter().filter(open).map(uid).collect::<Vec<String>>()
-    };
-    let whole = open(&report(&from, &["--json"]));
-    for broken in files {
-        for cut in [false, true] {
-            let _ = fs::remove_dir_all(&to);
-            let status = Command::new("cp").arg("-r").args([&from, &to]).status().unwrap();
-            assert!(status.success());
-            let path = to.join(broken);
-            match cut {
-                true => {
-                    let bytes = fs::read(&path).unwrap();
-                    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-                }
-                false => fs::remove_file(&path).unwrap(),
-            }
-            let output = report(&to, &["--json"]);
-            assert!(output.status.code().is_some_and(|code| code < 4), "{broken}: {output:?}");
-            // Without the config or the leases the same is found in the live ruleset, under other
-            // names; what ARP held back may well be open.
-            let found_otherwise =
-                ["etc/config/firewall", "var/run/miniupnpd.leases", "proc/net/arp"];
-            if !found_otherwise.contains(&broken) {
-                let now = open(&output);
-                let more: Vec<&String> = now.iter().filter(|uid| !whole.contains(uid)).collect();
-                assert!(more.is_empty(), "without {broken}: {more:?}");
-            }
-        }
+fn names_on_every_line() {
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lines-{}", std::process::id()));
+    let other = "198.51.100.99";
+    for (case, shared_line, a, is, fails) in [
+        ("house", "skip", "198.51.100.23", "ok", false),
+        ("house", "skip", other, "not here", true),
+        // Its address is what the Internet sees, unless it was asked and saw another.
+        ("house", "outside", other, "not known to be ours", false),
+        ("line-map", "skip", "203.0.113.9", "private", true),
+        ("line-map", "skip", "MINE", "ok", false),
+        ("line-cgnat", "skip", other, "not here", false),
+        ("line-cgnat", "outside", other, "not known to be ours", false),
+        ("line-cgnat", "wan", "MINE", "ok", false),
+        ("line-double-nat", "skip", "MINE", "private", false),
+        ("line-double-nat", "wan", "MINE", "ok", false),
+        ("line-dslite", "skip", other, "not here", false),
+        ("line-down", "skip", other, "not known to be ours", false),
+        ("line-mobile", "outside", other, "not known to be ours", false),
+    ] {
+        let _ = fs::remove_dir_all(&to);
+        let from = home().join(case).join("root");
+        assert!(Command::new("cp").arg("-r").args([&from, &to]).status().unwrap().success());
+        let config = to.join("etc/config/reachd");
+        let lab = fs::read_to_string(&config).unwrap() + "\tlist assume_public '192.0.2.0/24'\n";
+        fs::write(&config, lab).unwrap();
+        let plain = timeless(&report(&to, &["--json"]));
+        let lines = plain["line"]["judged"].as_array().unwrap();
+        let mine = lines.iter().find(|line| line["family"] == "ipv4");
+        let mine = mine.and_then(|line| line["addresses"][0].as_str()).unwrap_or("192.0.2.1");
+        let a = if a == "MINE" { mine } else { a };
+        let text = format!(
+            "name\tnas.example.net\tnas\tA\trouter\t{shared_line}\texample.net\n\
+             authority\tns.example.net 192.0.2.53\t60 {a}\t-\n\
+             public\t9.9.9.9\t60 {a}\t-\nlocal\t127.0.0.1\t60 {a}\t-\n"
+        );
+        fs::write(to.join("cmd/reachd-names.txt"), text).unwrap();
+        let told = timeless(&report(&to, &["--json"]));
+        let what = format!("{case} {shared_line} {a}");
+        assert_eq!(told["names"][0]["a_is"], is, "{what}");
+        let findings = told["findings"].as_array().unwrap();
+        let bad = |one: &&Value| {
+            let id = one["id"].as_str().unwrap();
+            id.starts_with("name.") && id != "name.reflect" && one["status"] == "fail"
+        };
+        let bad: Vec<&Value> = findings.iter().filter(bad).map(|one| &one["id"]).collect();
+        assert_eq!(!bad.is_empty(), fails, "{what}: {bad:?}");
     }
     let _ = fs::remove_dir_all(&to);
 }
@@ -382,4 +381,294 @@ fn differences_to_the_last_one() {
     }
     fs::remove_dir_all(&dir).unwrap();
     assert!(changes > 0);
+}
+
+#[test]
+fn the_house_shows_every_verdict() {
+    let json = timeless(&report(&home().join("house/root"), &["--json"]));
+    let mut shown: Vec<String> = Vec::new();
+    for forward in json["forwards"].as_array().unwrap() {
+        let reach = &forward["reach"];
+        shown.push(format!("{} {}", reach["verdict"], reach["certainty"]).replace('"', ""));
+    }
+    for verdict in [
+        "open proved",
+        "open likely",
+        "partial likely",
+        "blocked likely",
+        "down likely",
+        "unknown unknown",
+    ] {
+        assert!(shown.iter().any(|one| one == verdict), "no {verdict} in {shown:?}");
+    }
+}
+
+/// What a folder is changed by, and what must then be said, or not be said.
+struct Variant {
+    case: &'static str,
+    /// File, what stands there, what instead. A journal is sealed again.
+    edits: &'static [(&'static str, &'static str, &'static str)],
+    id: &'static str,
+    speaks: bool,
+}
+
+const PASSAGES: &str = "cmd/reachd-passages.txt";
+const NFT: &str = "cmd/nft-j-list-ruleset.json";
+const JOURNAL: &str = "var/run/reachd/journal";
+const DUMP: &str = "cmd/ubus-network.interface-dump.json";
+const REACHD: &str = "etc/config/reachd";
+const FIREWALL: &str = "etc/config/firewall";
+const PUBLIC: &str = "\tlist assume_public '198.51.100.0/24'\n";
+
+/// A save and a restore of marks, before the first DNAT.
+const MARKED: &str = r#"{"chain": {"family": "inet", "table": "fw4", "name": "m", "handle": 900,
+    "type": "filter", "hook": "prerouting", "prio": -150, "policy": "accept"}},
+    {"rule": {"family": "inet", "table": "fw4", "chain": "m", "handle": 901, "expr": [
+    {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "wanb0"}},
+    {"mangle": {"key": {"ct": {"key": "mark"}}, "value": 2}}]}},
+    {"rule": {"family": "inet", "table": "fw4", "chain": "m", "handle": 902, "expr": [
+    {"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"ct": {"key": "mark"}}}}]}}
+]}"#;
+
+/// As iptables' mwan3 shows itself in nft's list.
+const UNREAD: &str = r#"{"chain": {"family": "inet", "table": "fw4", "name": "m", "handle": 900,
+    "type": "filter", "hook": "prerouting", "prio": -150, "policy": "accept"}},
+    {"rule": {"family": "inet", "table": "fw4", "chain": "m", "handle": 901, "expr": [
+    {"xt": {"type": "target", "name": "CONNMARK"}}]}}
+]}"#;
+
+/// The rule that has a range up to 7015, from its expressions on.
+const SEVEN: &str = r#"some of seven", "expr": [{"match": {"op": "==", "left": {"payload": "#;
+const TO_ONE: &str = r#"some of seven", "expr": [{"match": {"op": "==", "left": {"payload":
+    {"protocol": "ip6", "field": "daddr"}}, "right": "2001:db8:cafe::50"}},
+    {"match": {"op": "==", "left": {"payload": "#;
+const FROM_FEW: &str = r#"some of seven", "expr": [{"match": {"op": "==", "left": {"payload":
+    {"protocol": "ip6", "field": "saddr"}}, "right": {"prefix": {"addr": "2001:db8:77::", "len": 48}}}},
+    {"match": {"op": "==", "left": {"payload": "#;
+
+const WITH_ANOTHER: &str = "192.168.1.50 - br-lan 0 wan0\n192.168.1.50 - br-lan 2 wan0\n";
+const WITH_MARK: &str = "192.168.1.50 - br-lan 0 wan0\n192.168.1.50 - br-lan 2 wanb0\n";
+
+const VARIANTS: &[Variant] = &[
+    // Marks that lead back; that lead elsewhere; that nobody can read.
+    Variant {
+        case: "two-wans",
+        edits: &[
+            (NFT, "\n]}", ",\nMARKED"),
+            (PASSAGES, "192.168.1.50 - br-lan 0 wan0\n", WITH_MARK),
+        ],
+        id: "path.asym",
+        speaks: false,
+    },
+    Variant {
+        case: "two-wans",
+        edits: &[
+            (NFT, "\n]}", ",\nMARKED"),
+            (PASSAGES, "192.168.1.50 - br-lan 0 wan0\n", WITH_ANOTHER),
+        ],
+        id: "path.asym",
+        speaks: true,
+    },
+    Variant {
+        case: "two-wans",
+        edits: &[(NFT, "\n]}", ",\nUNREAD")],
+        id: "path.asym",
+        speaks: false,
+    },
+    // What the kernel did not tell is unknown.
+    Variant {
+        case: "two-wans",
+        edits: &[(PASSAGES, "- 203.0.113.9 wanb0 0 !refused\n", "")],
+        id: "path.rpfilter",
+        speaks: false,
+    },
+    // Connmarks do not help against a strict filter.
+    Variant {
+        case: "two-wans",
+        edits: &[
+            (NFT, "\n]}", ",\nMARKED"),
+            (PASSAGES, "192.168.1.50 - br-lan 0 wan0\n", WITH_MARK),
+        ],
+        id: "path.rpfilter",
+        speaks: true,
+    },
+    // One voice alone, plain HTTP, an answer to other addresses, the WAN's own.
+    Variant {
+        case: "squat",
+        edits: &[(JOURNAL, "seen \tipv4\tstun:stun.example.test\tSTUN\t203.0.113.77\n", "")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    Variant {
+        case: "squat",
+        edits: &[(JOURNAL, "\tHTTPS\t", "\tHTTP\t"), (JOURNAL, "\tSTUN\t", "\tHTTP\t")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    Variant {
+        case: "squat",
+        edits: &[(JOURNAL, "from=198.51.100.23", "from=198.51.100.99")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    Variant {
+        case: "squat",
+        edits: &[(JOURNAL, "STUN\t203.0.113.77", "STUN\t198.51.100.23")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    Variant {
+        case: "squat",
+        edits: &[(REACHD, PUBLIC, "")],
+        id: "path.nat.mismatch",
+        speaks: false,
+    },
+    // The router above has a public address: forwarding there is enough.
+    Variant {
+        case: "above",
+        edits: &[(JOURNAL, "100.64.3.9", "198.51.100.9")],
+        id: "path.double_nat",
+        speaks: true,
+    },
+    Variant {
+        case: "above",
+        edits: &[(JOURNAL, "seen \tipv4\tgateway:\tgateway\t100.64.3.9\n", "")],
+        id: "path.upstream",
+        speaks: false,
+    },
+    // Somebody knocked; the firewall was just loaded, or nobody knows when; it does not count.
+    Variant {
+        case: "quiet",
+        edits: &[(NFT, r#""packets": 0"#, r#""packets": 3"#)],
+        id: "path.silence",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[("cmd/fw4-loaded-at.txt", "1795279466", "1795450000")],
+        id: "path.silence",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[("cmd/fw4-loaded-at.txt", "1795279466", "")],
+        id: "path.silence",
+        speaks: false,
+    },
+    // Loaded before the clock was set.
+    Variant {
+        case: "quiet",
+        edits: &[("cmd/fw4-loaded-at.txt", "1795279466", "86400")],
+        id: "path.silence",
+        speaks: false,
+    },
+    // Packets came: the provider blocks nothing.
+    Variant {
+        case: "quiet",
+        edits: &[(NFT, r#""packets": 0"#, r#""packets": 3"#)],
+        id: "path.isp.port",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[
+            (
+                FIREWALL,
+                "option proto 'tcp'\n\toption src_dport",
+                "option proto 'udp'\n\toption src_dport",
+            ),
+            (
+                NFT,
+                r#"{"protocol": "tcp", "field": "dport"}}, "right": 25"#,
+                r#"{"protocol": "udp", "field": "dport"}}, "right": 25"#,
+            ),
+        ],
+        id: "path.isp.port",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[(JOURNAL, "150000000,", "")],
+        id: "path.flap",
+        speaks: false,
+    },
+    // Changes of the day before.
+    Variant {
+        case: "quiet",
+        edits: &[(JOURNAL, "150000000,", "100000000,")],
+        id: "path.flap",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[(JOURNAL, "confirmed=198.51.100.9", "confirmed=198.51.100.23")],
+        id: "path.dyn",
+        speaks: false,
+    },
+    Variant {
+        case: "quiet",
+        edits: &[(DUMP, r#""proto": "dhcp""#, r#""proto": "static""#)],
+        id: "path.dyn",
+        speaks: false,
+    },
+    // Torn: nothing is remembered, and nothing concluded.
+    Variant {
+        case: "quiet",
+        edits: &[(JOURNAL, "reachd-journal 1", "reachd-journal 2")],
+        id: "path.flap",
+        speaks: false,
+    },
+    // A few ports of one host are not broad, nor what some may come to; a thousand ports are.
+    Variant { case: "live", edits: &[(NFT, SEVEN, TO_ONE)], id: "acl.broad", speaks: false },
+    Variant { case: "live", edits: &[(NFT, SEVEN, FROM_FEW)], id: "acl.broad", speaks: false },
+    Variant {
+        case: "live",
+        edits: &[(NFT, SEVEN, TO_ONE), (NFT, "[7005, 7015]", "[7005, 9015]")],
+        id: "acl.broad",
+        speaks: true,
+    },
+];
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let there = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &there),
+            false => assert!(fs::copy(&path, there).is_ok()),
+        }
+    }
+}
+
+/// The traps that the texts name, and what must not be taken for a pass.
+#[test]
+fn near_misses_are_told_apart() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("near-{}", std::process::id()));
+    let mut wrong = Vec::new();
+    for (at, variant) in VARIANTS.iter().enumerate() {
+        let root = dir.join(at.to_string());
+        copy(&home().join(variant.case).join("root"), &root);
+        for (file, old, new) in variant.edits {
+            let new = new.replace("MARKED", MARKED).replace("UNREAD", UNREAD);
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            assert!(text.contains(old), "{} {file} has no {old:?}", variant.case);
+            let text = text.replace(old, &new);
+            let text = match *file {
+                JOURNAL => reachd::journal::seal(reachd::journal::body(&text).to_string()),
+                _ => text,
+            };
+            fs::write(root.join(file), text).unwrap();
+        }
+        let json = timeless(&report(&root, &["--json"]));
+        let hit =
+            |finding: &&Value| finding["id"] == variant.id && finding["status"] != "suppressed";
+        let speaks = json["findings"].as_array().unwrap().iter().any(|one| hit(&one));
+        if speaks != variant.speaks {
+            let told: Vec<_> = variant.edits.iter().map(|(file, _, new)| (file, new)).collect();
+            wrong.push(format!("{} of {} {told:?}: {speaks}", variant.id, variant.case));
+        }
+    }
+    let _ = fs::remove_dir_all(&dir);
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -246,14 +246,16 @@ fn router(world: &mut World) -> Router {
     let device = links.iter().find(|link| link.name == "wan0").map(|link| link.index);
     let query = RouteQuery { family: Family::Ipv4, to: None, device, source: None, mark: 0 };
     let route = world.route(&query).unwrap().unwrap();
-    Router { address: route.gateway.unwrap(), own: route.source.unwrap() }
+    let Some(IpAddr::V4(address)) = route.gateway else { panic!("{route:?}") };
+    Router { address, own: route.source.unwrap() }
 }
 
 /// Asks until the box is up.
 fn gateway(map: bool) -> Gateway {
     let mut world = World::new();
     let router = router(&mut world);
-    assert_eq!((router.address, router.own), (addr("192.168.77.1"), addr("192.168.77.2")));
+    let told = (IpAddr::V4(router.address), router.own);
+    assert_eq!(told, (addr("192.168.77.1"), addr("192.168.77.2")));
     let begin = Instant::now();
     loop {
         let told = gateway::ask(&mut world, router, Some("wan0"), false);

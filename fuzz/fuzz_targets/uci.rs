@@ -1,27 +1,9 @@
-//! Any bytes as a config: no panic, no endless loop, and an error points into the file.
+//! The group `uci` of readers.rs.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use reachd::config::{self, SecretFile};
-use reachd::parse::uci;
+#[path = "../readers.rs"]
+#[allow(dead_code)]
+mod readers;
 
-fuzz_target!(|bytes: &[u8]| {
-    let lines = bytes.split(|&byte| byte == b'\n').count() as u32;
-    match uci::parse(bytes) {
-        Ok(package) => {
-            for (index, section) in package.sections.iter().enumerate() {
-                assert!((1..=lines).contains(&section.line));
-                assert!(!package.id(index).is_empty());
-            }
-        }
-        Err(error) => {
-            assert!((1..=lines).contains(&error.line));
-            assert!(error.byte <= bytes.len());
-        }
-    }
-    let mut files = |_: &str| Ok(SecretFile { bytes: bytes.to_vec(), mode: 0o644 });
-    let (config, complaints) = config::read("reachd", bytes, 0o644, &mut files);
-    let refused = complaints.iter().any(|one| one.severity == config::Severity::Error);
-    assert_eq!(config.is_none(), refused);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::run(readers::config_files, bytes));

@@ -67,11 +67,11 @@ class Router:
         open(self.calls, "w").close()
         return lines
 
-    def rpcd(self, method, arguments=None, running=True):
+    def rpcd(self, method, arguments=None, running=True, inside=()):
         """`ubus call reachd METHOD`, as rpcd runs the plugin."""
         environment = self.environment(RUNNING="1" if running else "")
         run = subprocess.run(
-            ASH + [self.plugin, "call", method],
+            [*inside, *ASH, self.plugin, "call", method],
             input=json.dumps(arguments or {}), capture_output=True, text=True, check=False,
             env=environment, timeout=60)
         return json.loads(run.stdout)

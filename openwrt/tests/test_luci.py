@@ -183,13 +183,33 @@ def holds(text, *words):
             raise Failed(f"{word!r} is not in: {text}")
 
 
+FIREWALL = """config zone
+	option name 'wan'
+	list network 'wan'
+	option masq '1'
+config zone
+	option name 'lan'
+	list network 'lan'
+config redirect 'cam'
+	option name 'camera'
+	option src 'wan'
+	option src_dport '5300'
+	option proto 'udp'
+	option dest 'lan'
+	option dest_ip '192.168.1.50'
+	option dest_port '53'
+"""
+
+
 def test_overview(browser, reachd):
-    Handler.house = House(reachd)
+    house = Handler.house = House(reachd)
+    house.router.write("etc/config/firewall", FIREWALL)
     text = browser.visit("view.reachd.overview", picture="overview")
     holds(text, "running", "home.example.test", ADDRESS, "up to date", "ago", "wan0",
-          "in trouble", "next try in")
+          "in trouble", "next try in", "could not tell", "camera", "udp 5300", "192.168.1.50",
+          "Can get in", "Should it", "Findings", "What to do:")
     text = browser.visit("view.reachd.overview", lang="zh", picture="overview-zh")
-    holds(text, ADDRESS, "立即检查", "已是最新")
+    holds(text, ADDRESS, "立即检查", "已是最新", "camera")
     browser.visit("view.reachd.overview", width=360, picture="overview-phone")
     browser.visit("view.reachd.overview", lang="zh", width=360, picture="overview-phone-zh")
 
@@ -202,11 +222,7 @@ def test_box_on_the_status_page(browser, reachd):
 
 def test_the_report(browser, reachd):
     house = Handler.house = House(reachd)
-    house.router.write("etc/config/firewall", "config zone\n\toption name 'wan'\n"
-                       "\tlist network 'wan'\nconfig redirect 'cam'\n\toption name 'camera'\n"
-                       "\toption src 'wan'\n\toption src_dport '5300'\n\toption proto 'udp'\n"
-                       "\toption dest 'lan'\n\toption dest_ip '192.168.1.50'\n"
-                       "\toption dest_port '53'\n")
+    house.router.write("etc/config/firewall", FIREWALL)
     if "report" in house.router.methods():
         for width, lang in ((1100, "en"), (360, "zh")):
             text = browser.visit("view.reachd.report", width=width, lang=lang,

@@ -112,6 +112,10 @@ def test_the_package(reachd):
     check(set(files) == shipped | {"./usr/sbin/reachd"}, set(files) ^ shipped)
     for name in ("./usr/share/acl.d/reachd.json", "./etc/capabilities/reachd.json"):
         json.loads(files[name])
+    # What an upgrade of the system keeps beside the conffile. No package holds anything of it, so
+    # that removing one takes no secret along.
+    check(files["./lib/upgrade/keep.d/reachd"] == b"/etc/reachd/\n", "what sysupgrade keeps")
+    check(not any(name.startswith("./etc/reachd") for name in members), "a secret's place")
     # ubusd's list names the user that the package makes.
     check(json.loads(files["./usr/share/acl.d/reachd.json"])["user"] == "reachd", "the ACL's user")
 

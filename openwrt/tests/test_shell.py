@@ -227,6 +227,31 @@ def test_the_clock_rings_once(reachd):
     return router
 
 
+def test_after_installation(reachd):
+    """uci-defaults, as default_postinst sources it: it may run again and again."""
+    router = Router(reachd)
+    router.write("etc/group", "root:x:0:\nreachd:x:455:\n")
+    for program in ("killall", "chgrp"):
+        router.write(f"bin/{program}",
+                     f'#!/bin/sh\nprintf "{program} %s\\n" "$*" >>"$CALLS"\n', 0o755)
+    rpcd = router.write("etc/init.d/rpcd", '#!/bin/sh\nprintf "rpcd %s\\n" "$*" >>"$CALLS"\n', 0o755)
+    script = router.script("etc/uci-defaults/95-reachd")
+    router.write("etc/reachd/mine.token", "abc\n", 0o640)
+    for image in ("", "/image"):
+        run = subprocess.run(ASH + ["-c", f"( . {script} )"], check=False, timeout=10,
+                             env=router.environment(IPKG_INSTROOT=image))
+        check(run.returncode == 0, "it would be run at every boot")
+        calls = router.called()
+        check("killall -q -s HUP ubusd" in calls, calls)
+        # Where an image is made there is no rpcd to tell.
+        check(("rpcd reload" in calls) == (image == ""), calls)
+        check(f"chgrp reachd {router.path('etc/reachd')}" in calls, calls)
+        check(stat.S_IMODE(os.stat(router.path("etc/reachd")).st_mode) == 0o750, "its mode")
+        check(router.read("etc/reachd/mine.token") == "abc\n", "a secret was touched")
+    os.unlink(rpcd)
+    return router
+
+
 def plugin(reachd):
     router = Router(reachd)
     router.write("etc/config/reachd", CONFIG.format(root=router.root, enabled="1"), 0o600)
@@ -261,6 +286,33 @@ def test_rpcd_answers(reachd):
     check("error" in router.rpcd("nothing"), "nothing")
     os.unlink(router.config_file)
     check("there is no config" in router.rpcd("status")["error"], "no config")
+    return router
+
+
+def alone():
+    """Words before a command, for a network of its own."""
+    for words in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        if subprocess.run(words + ["true"], check=False, capture_output=True).returncode == 0:
+            return words
+    return None
+
+
+def test_rpcd_tells_line_and_report(reachd):
+    router = plugin(reachd)
+    report = router.rpcd("report")
+    check(report["schema_version"] and report["forwards"] == [], report)
+    router.write("etc/config/firewall", "config zone\n\toption name 'wan'\n\tlist network 'wan'\n"
+                 "config redirect 'cam'\n\toption name 'camera'\n\toption src 'wan'\n"
+                 "\toption src_dport '5300'\n\toption proto 'udp'\n\toption dest 'lan'\n"
+                 "\toption dest_ip '192.168.1.50'\n")
+    forward, = router.rpcd("report")["forwards"]
+    check((forward["name"], forward["ext"]) == ("camera", [[5300, 5300]]), forward)
+    check("verdict" in forward["reach"] and "verdict" in forward["expose"], forward)
+    # It asks the outside, so it gets a network that has none.
+    inside = alone()
+    check(inside, "no network of its own: run this as root")
+    wans = router.rpcd("line", inside=inside)["line"]["wans"]
+    check({wan["nat"]["kind"] for wan in wans} == {"down"}, wans)
     return router
 
 

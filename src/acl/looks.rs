@@ -128,7 +128,7 @@ impl<'a> Walker<'a> {
                 Is::Yes => yes.push((frag, item.1)),
                 Is::No => no.push(frag),
                 Is::Maybe => {
-                    let why = lost.unwrap_or_else(|| reason(&test.key));
+                    let why = reason(&test.key).or(lost).unwrap_or(UNSORTED);
                     let doubt = self.doubt(Some(id), why);
                     yes.push((frag, if item.1 == 0 { doubt } else { item.1 }));
                 }
@@ -166,7 +166,7 @@ impl<'a> Walker<'a> {
                 Is::No => no.push((frag, item.1)),
                 Is::Maybe => {
                     // Here, or by a later element, or behind the rule: from here on a doubt.
-                    let doubt = self.doubt(Some(id), reason(key));
+                    let doubt = self.doubt(Some(id), reason(key).unwrap_or(UNSORTED));
                     let doubt = if frag.doubt == 0 { doubt } else { frag.doubt };
                     let frag = Frag { doubt, ..frag };
                     yes.push((frag, 0));
@@ -415,14 +415,21 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Why a key could not be decided.
-fn reason(key: &[Part]) -> &str {
-    let unknown = key.iter().find_map(|part| match &part.field {
-        Field::Unknown(what) => Some(what.as_str()),
+/// Why a key could not be decided, where nothing better is known.
+const UNSORTED: &str = "bits that we cannot sort out";
+
+/// What of a key could not be decided.
+fn reason(key: &[Part]) -> Option<&str> {
+    key.iter().find_map(|part| match &part.field {
+        Field::Unknown(what) => Some(match what.as_str() {
+            "meta hour" => "the time of day",
+            "meta day" => "the day of the week",
+            "meta time" => "the date",
+            what => what,
+        }),
         Field::OutDevice => Some("where it goes out"),
         _ => None,
-    });
-    unknown.unwrap_or("bits that we cannot sort out")
+    })
 }
 
 /// Whether any of the ranges, sorted and apart, has part of this one.

@@ -13,7 +13,7 @@ use crate::model::hook::Topic;
 use crate::model::known::Known;
 use crate::model::line::{Certainty, Line, Seen, Verdict};
 use crate::model::name::Family;
-use crate::model::wan::{Wan, WanView};
+use crate::model::wan::{Clock, Wan, WanView};
 use crate::observe::observe_all;
 use crate::world::Sys;
 use log::{debug, info};
@@ -104,7 +104,7 @@ impl Agent {
         let assume_public = self.config.assume_public.clone();
         let mut lines = Lines { wans: Vec::new(), prefixes: Vec::new(), assume_public };
         for wan in view.wans {
-            let told = self.told(sys, &wan);
+            let told = self.told(sys, &wan, view.clock);
             let assume_public = &lines.assume_public[..];
             let mut facts =
                 Facts { wan: &wan, seen: &told.seen, gateway: None, hops: &[], assume_public };
@@ -138,7 +138,7 @@ impl Agent {
         lines
     }
 
-    fn told(&mut self, sys: &mut dyn Sys, wan: &Wan) -> Told {
+    fn told(&mut self, sys: &mut dyn Sys, wan: &Wan, clock: Clock) -> Told {
         let nobody = |why: &str| Told { how: How::Not(why.into()), ..Told::default() };
         let Known::Known(Some((device, _))) = &wan.device else {
             return nobody("there is no way to ask by");
@@ -168,6 +168,7 @@ impl Agent {
             device: Some(device),
             own: decide::own(wan),
             all: !config.lookup.services.is_empty(),
+            clock,
         };
         let said = act::ask_one(sys, config, journal, asking, &mut save);
         note(sys, &path, journal);

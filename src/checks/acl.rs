@@ -2,15 +2,16 @@
 //! `acl`. For each forward the way of its packets; rules of the owner that do nothing; and what
 //! is let in although no section says so.
 
+use super::ports::{self, For};
 use super::{Answers, Check, Facts, known, translates};
 use crate::acl::forward::{self, Judged};
 use crate::acl::rules::{self, Wrong};
 use crate::acl::space::Space;
-use crate::acl::walk::{By, Caps, Question, Route, RuleId, TooComplex, World, ask};
+use crate::acl::walk::{Answer, By, Caps, Fate, Question, Route, RuleId, TooComplex, World, ask};
 use crate::acl::words;
-use crate::model::address::Prefix;
+use crate::model::address::{Prefix, is_global};
 use crate::model::finding::{Axis, Effect, Means, Severity, Where};
-use crate::model::forward::{Forward, Proto, Target};
+use crate::model::forward::{Forward, Ports, Proto, Target};
 use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::model::ruleset::{Action, Expr, Ruleset};
@@ -36,6 +37,7 @@ pub const CHECKS: &[Check] = &[
             "rule.to_router",
             "rule.dmz.steals",
             "rule.listener",
+            "rule.upnp.gone",
         ],
         run: denied,
     },
@@ -53,12 +55,26 @@ pub const CHECKS: &[Check] = &[
         run: undeclared,
     },
     Check {
+        id: "acl.broad",
+        severity: Severity::Medium,
+        axis: Axis::Expose,
+        title: "a rule opens more than a service needs",
+        what: "A section lets the whole Internet to more than a thousand ports, or to every host \
+               of a network that has public addresses.",
+        next: "Name the ports and the host that are needed.",
+        trap: "Redirects are rule.dmz's; private addresses that nobody can send to are not meant.",
+        source: "nft -j list ruleset, walked as the kernel does; OVERBROAD in Batfish's words",
+        after: &["rule.dmz", "zone.v6_open", "zone.wan_to_lan", "zone.wan_input"],
+        run: broad,
+    },
+    Check {
         id: "acl.shadow",
         severity: Severity::High,
         axis: Axis::Hygiene,
         title: "a rule never takes effect",
         what: "Earlier rules with another outcome take every packet that it would match. The first \
-               rule that matches decides.",
+               rule that matches decides. Named is the smallest move after which it would match \
+               something (acl.order in other words); none where no move helps.",
         next: "Move it before the rule that is named, or remove one of the two.",
         trap: "",
         source: "nft -j list ruleset",
@@ -345,62 +361,140 @@ fn undeclared(facts: &Facts, out: &mut Answers) {
     let Some(_) = known(&facts.snapshot.live, out) else { return };
     // Without a config of zones and sections nothing is declared, or everything.
     let Some(_) = known(&facts.snapshot.firewall, out) else { return };
-    let Known::Known(around) = Around::of(facts.snapshot) else {
+    let mut told: Vec<String> = Vec::new();
+    from_outside(facts, out, &mut |around, device, answer, out| {
+        let family = answer.family;
+        let Ok(openings) = forward::surface(answer, &[], Caps::default()) else {
+            out.untold();
+            return;
+        };
+        for opening in openings.iter().filter(|opening| opening.sure) {
+            let Some(end) = answer.ends.get(opening.end) else { continue };
+            // ICMP and its kin are no service.
+            if !matches!(opening.witness.protocol, 6 | 17) {
+                continue;
+            }
+            let by = words::owner(around.rules, answer, end.by);
+            let nat = answer.nats.get(end.nat as usize).filter(|_| end.nat != 0);
+            let named = |id: RuleId| words::section(around.rules, id).is_some();
+            let declared = by.is_some_and(named)
+                || nat.is_some_and(|(id, _)| listed(facts, around.rules, *id));
+            if out.pass_if(declared) {
+                continue;
+            }
+            let text = format!(
+                "A packet to {} port {} {}.",
+                opening.witness.dest,
+                opening.witness.dest_port,
+                words::sentence(around.rules, answer, end)
+            );
+            // The same rule in both families, or on two devices, is one finding.
+            let subject = match end.by {
+                By::Rule(id, _) => words::rule(around.rules, by.unwrap_or(id)),
+                _ => "the ruleset".into(),
+            };
+            if told.contains(&subject) {
+                continue;
+            }
+            told.push(subject.clone());
+            out.about(
+                &subject,
+                text,
+                "Find who made the rule; remove it, or write it as a section.",
+            )
+            .seen(
+                Means::Nft,
+                "nft -j list ruleset",
+                format!("from {device}, new, {family}"),
+            );
+        }
+    });
+}
+
+/// What becomes of all packets from the Internet, by device, in each family; `None`: that is too
+/// complex. Asked for once.
+pub type Outside<'a> = Known<Vec<(&'a str, Option<Answer>)>>;
+
+pub fn outside(snapshot: &Snapshot) -> Outside<'_> {
+    Around::of(snapshot).map(|around| {
+        let mut all = Vec::new();
+        for device in devices(snapshot) {
+            for family in Family::BOTH {
+                let question = Question { device, family, spaces: vec![Space::ALL], calm: true };
+                all.push((device, ask(around.world(), &question, Caps::default()).ok()));
+            }
+        }
+        all
+    })
+}
+
+fn from_outside(
+    facts: &Facts,
+    out: &mut Answers,
+    each: &mut dyn FnMut(&Around, &str, &Answer, &mut Answers),
+) {
+    let (Known::Known(around), Known::Known(all)) = (Around::of(facts.snapshot), facts.outside)
+    else {
         out.untold();
         return;
     };
-    let mut told: Vec<String> = Vec::new();
-    for device in devices(facts.snapshot) {
-        for family in Family::BOTH {
-            let question = Question { device, family, spaces: vec![Space::ALL], calm: true };
-            let openings = ask(around.world(), &question, Caps::default())
-                .and_then(|answer| Ok((forward::surface(&answer, &[], Caps::default())?, answer)));
-            let Ok((openings, answer)) = openings else {
-                out.untold();
-                continue;
-            };
-            for opening in openings.iter().filter(|opening| opening.sure) {
-                let Some(end) = answer.ends.get(opening.end) else { continue };
-                // ICMP and its kin are no service.
-                if !matches!(opening.witness.protocol, 6 | 17) {
-                    continue;
-                }
-                let by = words::owner(around.rules, &answer, end.by);
-                let nat = answer.nats.get(end.nat as usize).filter(|_| end.nat != 0);
-                let named = |id: RuleId| words::section(around.rules, id).is_some();
-                let declared = by.is_some_and(named)
-                    || nat.is_some_and(|(id, _)| listed(facts, around.rules, *id));
-                if out.pass_if(declared) {
-                    continue;
-                }
-                let text = format!(
-                    "A packet to {} port {} {}.",
-                    opening.witness.dest,
-                    opening.witness.dest_port,
-                    words::sentence(around.rules, &answer, end)
-                );
-                // The same rule in both families, or on two devices, is one finding.
-                let subject = match end.by {
-                    By::Rule(id, _) => words::rule(around.rules, by.unwrap_or(id)),
-                    _ => "the ruleset".into(),
-                };
-                if told.contains(&subject) {
-                    continue;
-                }
-                told.push(subject.clone());
-                out.about(
-                    &subject,
-                    text,
-                    "Find who made the rule; remove it, or write it as a section.",
-                )
-                .seen(
-                    Means::Nft,
-                    "nft -j list ruleset",
-                    format!("from {device}, new, {family}"),
-                );
-            }
+    for (device, answer) in all {
+        match answer {
+            Some(answer) => each(&around, device, answer, out),
+            None => out.untold(),
         }
     }
+}
+
+fn broad(facts: &Facts, out: &mut Answers) {
+    if known(&facts.snapshot.live, out).is_none() {
+        return;
+    }
+    let mut told: Vec<String> = Vec::new();
+    from_outside(facts, out, &mut |around, _, answer, out| {
+        for one in forward::broad(answer) {
+            let Some(end) = answer.ends.get(one.end) else { continue };
+            let (low, high) = end.asked.protocol;
+            let ported = [6, 17].iter().any(|number| (low..=high).contains(number));
+            // Somebody out there can send to it.
+            let there = match end.fate {
+                Fate::Router => one.ports,
+                _ => is_global(end.now.witness().dest, facts.assume_public),
+            };
+            let id = words::owner(around.rules, answer, end.by).filter(|_| end.nat == 0);
+            let section = id.and_then(|id| words::section(around.rules, id));
+            let Some(name) = section.filter(|_| ported && there) else { continue };
+            let made = facts.active().find(|(_, forward)| forward.name == name);
+            let (low, high) = end.now.dest_port;
+            let ports = Ports { first: low, last: high };
+            // A VPN's server may be any host (IKE, stock in OpenWrt): the lock is its own.
+            let served = ports::services(&[Proto::Udp], &[ports]);
+            let vpn = low == high && served.iter().any(|service| service.meant == For::Vpn);
+            if vpn || told.iter().any(|one| one == name) {
+                continue;
+            }
+            told.push(name.to_string());
+            let at = match ports.count() {
+                1 => format!("port {low}"),
+                many if many > 65_000 => "every port".into(),
+                _ => format!("ports {ports}"),
+            };
+            let whose = match end.fate {
+                Fate::Router => "the router".into(),
+                _ if one.hosts => "every host behind the router".to_string(),
+                _ => end.now.witness().dest.to_string(),
+            };
+            let text = format!("Section \"{name}\" lets anybody to {at} of {whose}.");
+            let fix = "Name the ports and the host that are needed.";
+            let finding = match made {
+                Some((index, _)) => out.forward(facts, index, text, fix),
+                None => out.about(name, text, fix),
+            };
+            let seen = words::sentence(around.rules, answer, end);
+            finding.seen(Means::Nft, "nft -j list ruleset", format!("a packet {seen}"));
+        }
+        out.pass();
+    });
 }
 
 /// A DNAT that stands in the table of forwards: a section's, a lease's, or shown as found.

@@ -1,10 +1,11 @@
 //! The live ruleset's DNAT rules, by structure: which forward is in force, how often it was used,
 //! and what is forwarded without a section. What a packet meets on its way is `acl`'s.
 
+use crate::model::address::Prefix;
 use crate::model::forward::{Forward, Origin, Ports, Proto, Source, State, Target};
 use crate::model::name::Family;
 use crate::model::ruleset::{Action, Expr, Field, Match, Op, Ruleset, Target as To};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// One rule that sends packets elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Dnat<'r> {
     pub v6: bool,
     /// A source is named.
     pub narrowed: bool,
+    /// The one IPv4 address of ours that it waits for; `None`: any, or several.
+    pub own: Option<Ipv4Addr>,
     /// New connections that took it, if it counts.
     pub packets: Option<u64>,
 }
@@ -77,6 +80,7 @@ pub fn dnats(ruleset: &Ruleset) -> Vec<Dnat<'_>> {
                     v4: table.sees(Family::Ipv4) && to.family != Some(Family::Ipv6),
                     v6: table.sees(Family::Ipv6) && to.family != Some(Family::Ipv4),
                     narrowed: false,
+                    own: None,
                     packets: rule.packets,
                 };
                 rule.exprs.iter().for_each(|expr| dnat.narrow(expr));
@@ -131,6 +135,9 @@ impl Dnat<'_> {
                 self.protocol = u8::try_from(first).ok();
             }
             (Field::Source, _) => self.narrowed = true,
+            (Field::Dest, Some((first, last))) if first == last && !self.v6 => {
+                self.own = u32::try_from(first & 0xFFFF_FFFF).ok().map(Ipv4Addr::from);
+            }
             _ => {}
         }
     }
@@ -161,7 +168,7 @@ impl Dnat<'_> {
                 true => Source { odd: vec!["a source in the rule".into()], ..Source::default() },
                 false => Source::default(),
             },
-            src_dip: Vec::new(),
+            src_dip: self.own.map(|ip| Prefix { ip: ip.into(), len: 32 }).into_iter().collect(),
             target: self.host.map_or(Target::Router, Target::Host),
             target_named: None,
             to_port: self.to,

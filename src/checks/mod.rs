@@ -1,13 +1,17 @@
 //! What can be wrong with a forward, a zone or the line. One file for each group; a check is a
 //! function and its texts in one const list. Each answers from the snapshot alone: it passes, it
 //! fails with a finding, it cannot tell (which is never a pass), or there is nothing to ask. A
-//! root cause suppresses what follows from it. Pure; asks nobody.
+//! root cause suppresses what follows from it. Pure; asks nobody itself.
 
 pub mod acl;
+pub mod back;
 mod dest;
 pub mod dnat;
 mod expose;
+mod isp;
 mod live;
+mod name;
+pub mod named;
 mod order;
 pub mod path;
 mod ports;
@@ -22,6 +26,8 @@ use crate::model::forward::{Forward, Origin, Target};
 use crate::model::known::Known;
 use crate::model::snapshot::{Firewall, Network, Snapshot, Zone};
 use std::net::IpAddr;
+
+pub use isp::loaded_for;
 
 /// One check.
 pub struct Check {
@@ -46,6 +52,9 @@ pub struct Check {
 /// All, by group, in the order in which they are told.
 pub const ALL: &[&[Check]] = &[
     path::CHECKS,
+    back::CHECKS,
+    isp::CHECKS,
+    name::CHECKS,
     rule::CHECKS,
     dest::CHECKS,
     order::CHECKS,
@@ -72,8 +81,12 @@ pub struct Facts<'a> {
     pub assume_public: &'a [Prefix],
     /// What the live ruleset does with each forward.
     pub ways: &'a [Known<acl::Way>],
+    /// What it lets in from the Internet.
+    pub outside: &'a acl::Outside<'a>,
     /// What is wrong with its rules.
     pub rules: &'a acl::Judgement,
+    /// Where the names lead.
+    pub names: &'a [named::Named<'a>],
 }
 
 impl<'a> Facts<'a> {
@@ -294,6 +307,8 @@ fn suppress(findings: &mut [Finding]) {
         let causes = |other: &&Finding| {
             other.status != Status::Unknown
                 && check.after.contains(&other.id)
+                // Each name is a matter of its own.
+                && (other.subject == one.subject || !other.id.starts_with("name."))
                 && (other.forwards.is_empty()
                     || one.forwards.iter().all(|forward| other.forwards.contains(forward)))
         };

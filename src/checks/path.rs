@@ -33,7 +33,14 @@ pub const CHECKS: &[Check] = &[
         next: "See the finding on the line.",
         trap: "",
         source: "IANA's special-purpose registries",
-        after: &["path.cgnat", "path.double_nat", "path.dslite", "path.464xlat", "path.mobile"],
+        after: &[
+            "path.cgnat",
+            "path.double_nat",
+            "path.upstream",
+            "path.dslite",
+            "path.464xlat",
+            "path.mobile",
+        ],
         run: special,
     },
     Check {
@@ -42,8 +49,8 @@ pub const CHECKS: &[Check] = &[
         axis: Axis::Reach,
         title: "the provider shares the address (CGNAT)",
         what: "The WAN's IPv4 address is one that carriers use behind their own NAT (RFC 6598, \
-               100.64.0.0/10), or others see another one. Nobody out there can address this \
-               router over IPv4.",
+               100.64.0.0/10), or the router above is behind such a one. Nobody out there can \
+               address this router over IPv4.",
         next: "Ask the provider for a public IPv4 address, use IPv6, or a tunnel.",
         trap: "Some VPNs use the same range: only the WAN's own address counts here.",
         source: "RFC 6598, RFC 6888",
@@ -127,12 +134,12 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-fn lines<'a>(facts: &Facts<'a>, out: &mut Answers) -> &'a [LineOf] {
+pub fn lines<'a>(facts: &Facts<'a>, out: &mut Answers) -> &'a [LineOf] {
     known(&facts.snapshot.line, out).map(|all| &all[..]).unwrap_or_default()
 }
 
 /// The lines that a forward's packets can come by, in a family.
-fn of<'a>(facts: &Facts<'a>, forward: &Forward, family: Family) -> Vec<&'a LineOf> {
+pub fn of<'a>(facts: &Facts<'a>, forward: &Forward, family: Family) -> Vec<&'a LineOf> {
     let all = facts.snapshot.line.known().into_iter().flatten();
     let zone = facts.zone_of(forward);
     let serves = |line: &&LineOf| match (&line.device, zone) {
@@ -143,7 +150,7 @@ fn of<'a>(facts: &Facts<'a>, forward: &Forward, family: Family) -> Vec<&'a LineO
 }
 
 /// No packet comes in by it over IPv4.
-fn is_shut(line: &Line) -> bool {
+pub fn is_shut(line: &Line) -> bool {
     matches!(
         line,
         Line::Cgnat { .. } | Line::DsLite | Line::Xlat464 | Line::MobileCarrier | Line::Down
@@ -151,7 +158,7 @@ fn is_shut(line: &Line) -> bool {
 }
 
 /// Forwards that no line lets through, in none of their families.
-fn shut(facts: &Facts, which: &dyn Fn(&Line) -> bool) -> Vec<usize> {
+fn shut(facts: &Facts, which: &dyn Fn(&LineOf) -> bool) -> Vec<usize> {
     let dead = |forward: &Forward, family: Family| {
         let lines = of(facts, forward, family);
         !lines.is_empty() && lines.iter().all(|line| is_shut(&line.verdict.line))
@@ -166,7 +173,7 @@ fn shut(facts: &Facts, which: &dyn Fn(&Line) -> bool) -> Vec<usize> {
             && families.all(|family| dead(forward, family))
             && Family::BOTH
                 .into_iter()
-                .any(|family| of(facts, forward, family).iter().any(|l| which(&l.verdict.line)))
+                .any(|family| of(facts, forward, family).iter().any(|line| which(line)))
     };
     facts.active().filter(|(_, forward)| by(forward)).map(|(index, _)| index).collect()
 }
@@ -175,25 +182,35 @@ fn shut(facts: &Facts, which: &dyn Fn(&Line) -> bool) -> Vec<usize> {
 fn about(
     facts: &Facts,
     out: &mut Answers,
-    which: &dyn Fn(&Line) -> bool,
+    which: &dyn Fn(&LineOf) -> bool,
     text: &dyn Fn(&LineOf) -> String,
     fix: &str,
 ) {
     for line in lines(facts, out) {
-        if !out.pass_if(!which(&line.verdict.line)) {
-            let forwards = shut(facts, which);
-            let likely = line.verdict.certainty != Certainty::Proved;
-            let finding = out.about(&line.network, text(line), fix);
-            finding.forwards = forwards;
-            finding.effect(Effect::Blocked(Where::Line));
-            for sentence in &line.verdict.evidence {
-                finding.seen(Means::Kernel, &line.network, sentence.clone());
-            }
-            // What is only likely is no proof that nobody gets in.
-            if likely {
-                finding.severity = finding.severity.lower(1);
-            }
+        if !out.pass_if(!which(line)) {
+            blocked(facts, out, line, which, text(line), fix);
         }
+    }
+}
+
+/// One line of this kind lets nothing in.
+pub fn blocked(
+    facts: &Facts,
+    out: &mut Answers,
+    line: &LineOf,
+    which: &dyn Fn(&LineOf) -> bool,
+    text: String,
+    fix: &str,
+) {
+    let finding = out.about(&line.network, text, fix);
+    finding.forwards = shut(facts, which);
+    finding.effect(Effect::Blocked(Where::Line));
+    for sentence in &line.verdict.evidence {
+        finding.seen(Means::Kernel, &line.network, sentence.clone());
+    }
+    // What is only likely is no proof that nobody gets in.
+    if line.verdict.certainty != Certainty::Proved {
+        finding.severity = finding.severity.lower(1);
     }
 }
 
@@ -241,7 +258,11 @@ fn cgnat(facts: &Facts, out: &mut Answers) {
     about(
         facts,
         out,
-        &|line| matches!(line, Line::Cgnat { .. }),
+        // Of an address that only looks public, path.nat.mismatch tells.
+        &|line| {
+            let shared = matches!(line.verdict.line, Line::Cgnat { .. });
+            shared && super::isp::another(facts, line).is_none()
+        },
         &text,
         "Ask for a public IPv4 address, or publish over IPv6.",
     );
@@ -252,7 +273,7 @@ fn dslite(facts: &Facts, out: &mut Answers) {
     about(
         facts,
         out,
-        &|line| matches!(line, Line::DsLite),
+        &|line| matches!(line.verdict.line, Line::DsLite),
         &text,
         "Use IPv6, or ask for real dual stack.",
     );
@@ -260,7 +281,7 @@ fn dslite(facts: &Facts, out: &mut Answers) {
 
 fn xlat(facts: &Facts, out: &mut Answers) {
     let text = |line: &LineOf| format!("{} is 464XLAT: IPv4 forwards cannot work.", line.network);
-    about(facts, out, &|line| matches!(line, Line::Xlat464), &text, "Use IPv6.");
+    about(facts, out, &|line| matches!(line.verdict.line, Line::Xlat464), &text, "Use IPv6.");
 }
 
 fn mobile(facts: &Facts, out: &mut Answers) {
@@ -274,7 +295,7 @@ fn mobile(facts: &Facts, out: &mut Answers) {
     about(
         facts,
         out,
-        &|line| matches!(line, Line::MobileCarrier),
+        &|line| matches!(line.verdict.line, Line::MobileCarrier),
         &text,
         "Ask for an APN with a public address, or use IPv6.",
     );
@@ -286,6 +307,10 @@ fn double_nat(facts: &Facts, out: &mut Answers) {
             out.pass();
             continue;
         };
+        // Forwarding there would not be enough: path.upstream tells.
+        if super::isp::above(line).is_some_and(|ip| !is_global(ip, facts.assume_public)) {
+            continue;
+        }
         let who = upstream.address.map(|ip| format!(" ({ip})")).unwrap_or_default();
         let text = format!(
             "{}{} is private: the router above{who} gets the packets first.",

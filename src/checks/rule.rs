@@ -326,9 +326,14 @@ fn near(a: &str, b: &str) -> bool {
 }
 
 fn to_router(facts: &Facts, out: &mut Answers) {
+    // The router's own addresses are known by its zones' networks.
+    let own = facts.zones().iter().any(|zone| !zone.subnets.is_empty());
     for (index, forward) in facts.redirects().filter(|(_, f)| f.origin != Origin::Upnp) {
         if !facts.to_router(forward) {
-            out.pass();
+            match forward.target {
+                Target::Host(_) if !own => out.untold(),
+                _ => out.pass(),
+            }
             continue;
         }
         let moved = forward.to_port.is_some_and(|to| forward.ext.first() != Some(&to));

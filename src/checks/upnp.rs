@@ -70,7 +70,12 @@ fn open(facts: &Facts, out: &mut Answers) {
             .severity(Severity::High)
             .seen(Means::Config, "/etc/config/upnpd", "secure_mode 0");
     }
-    for (index, mapping) in mappings(facts) {
+    let mut all = mappings(facts).peekable();
+    if !matches!(facts.snapshot.upnpd.known(), Some(Some(_))) && all.peek().is_some() {
+        // Somebody makes mappings, by whatever rules.
+        out.untold();
+    }
+    for (index, mapping) in all {
         let Target::Host(ip) = mapping.target else { continue };
         let neighbours = facts.snapshot.neighbours.known().into_iter().flatten();
         let seen = neighbours.clone().any(|n| n.ip == ip && n.mac.is_some());

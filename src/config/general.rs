@@ -8,6 +8,7 @@ use crate::model::address::Prefix;
 use crate::model::config::{Config, Lookup, Service};
 use crate::model::name::Family;
 use crate::parse::uci::quoted;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What holds where the owner wrote nothing.
@@ -29,6 +30,7 @@ pub(super) fn defaults() -> Config {
             ca_file: None,
             allow_http: false,
             gateway_map: false,
+            resolvers: Vec::new(),
         },
         accounts: Vec::new(),
         names: Vec::new(),
@@ -94,7 +96,8 @@ pub(super) fn read_main(part: &mut Part, config: &mut Config) {
     }
 }
 
-const LOOKUP: [&str; 6] = ["url", "agree", "interval", "ca_file", "allow_http", "gateway_map"];
+const LOOKUP: [&str; 7] =
+    ["url", "agree", "interval", "ca_file", "allow_http", "gateway_map", "resolver"];
 
 /// No service in it: the owner listed none, and the built-in ones hold.
 pub(super) fn read_lookup(part: &mut Part) -> Lookup {
@@ -108,6 +111,16 @@ pub(super) fn read_lookup(part: &mut Part) -> Lookup {
     }
     if let Some(agree) = part.number("agree", 1, 10, "services") {
         lookup.agree = agree as usize;
+    }
+    for (line, text) in part.texts("resolver") {
+        // A name would have to be resolved first.
+        match value::host_port(text).is_ok_and(|host| host.parse::<IpAddr>().is_ok()) {
+            true => lookup.resolvers.push(text.into()),
+            false => {
+                let text = [&quoted(text.as_bytes()), " is not an address like 9.9.9.9"].concat();
+                part.error(line, Some("resolver"), text);
+            }
+        }
     }
     let listed = part.texts("url");
     let mut wrong = false;

@@ -3,11 +3,14 @@
 //! Every option of every section either becomes something here or is named in a comment, with the
 //! reason: nothing is dropped silently. Sections that cannot work as they are come out switched
 //! off, with what is to be done. The text holds the secrets of the old one. Pure.
+//!
+//! What comes from elsewhere, in the words of ddns-scripts, goes the same way: see
+//! [`import_inadyn`](super::import_inadyn).
 
 use super::imported::{Line, New, NewName};
 use super::value::{self, url};
 use crate::model::name::Family;
-use crate::parse::uci::{self, ParseError, Section, Value};
+use crate::parse::uci::{self, Opt, ParseError, Section, Value};
 use crate::providers::template::{FILLED, words};
 use crate::providers::{self, Kind, Provider, services};
 
@@ -87,43 +90,61 @@ fn reason(option: &str) -> &'static str {
         "use_curl" | "url" | "services_url" => "no other program and no list is needed",
         "param_opt" | "param_enc" => "this provider takes no such parameter",
         "username" | "password" => "this provider does not ask for it",
-        _ => "reachd has no such option",
+        "ttl" => "this provider is told no TTL, or not this one",
+        _ => super::import_inadyn::reason(option),
     }
 }
 
+/// For options that nobody knows.
+pub(super) const UNKNOWN: &str = "reachd has no such option";
+
 /// Options whose values are not shown in comments.
 fn hidden(option: &str) -> bool {
-    matches!(option, "password" | "param_enc" | "param_opt" | "update_url" | "proxy" | "username")
+    matches!(
+        option,
+        "password"
+            | "param_enc"
+            | "param_opt"
+            | "update_url"
+            | "proxy"
+            | "username"
+            | "ddns-path"
+            | "checkip-command"
+    )
 }
 
 /// An old section, and what of it was used so far.
-struct Old<'a> {
+pub(super) struct Old<'a> {
     section: &'a Section,
     used: Vec<&'static str>,
 }
 
-impl Old<'_> {
+impl<'a> Old<'a> {
+    pub fn new(section: &'a Section) -> Self {
+        Old { section, used: Vec::new() }
+    }
+
     /// An option's text, which is used herewith.
-    fn take(&mut self, option: &'static str) -> Option<String> {
+    pub fn take(&mut self, option: &'static str) -> Option<String> {
         let text = self.peek(option)?;
         self.used.push(option);
         Some(text)
     }
 
     /// What is not plain text is not there, and so will be told of.
-    fn peek(&self, option: &str) -> Option<String> {
+    pub fn peek(&self, option: &str) -> Option<String> {
         let Value::One(bytes) = &self.section.option(option)?.value else { return None };
         let text = std::str::from_utf8(bytes).ok()?.trim();
         (!text.is_empty() && !text.contains(char::is_control)).then(|| text.to_string())
     }
 
-    fn is_set(&mut self, option: &'static str, default: bool) -> bool {
+    pub fn is_set(&mut self, option: &'static str, default: bool) -> bool {
         let text = self.take(option);
         text.map_or(default, |text| matches!(&text[..], "1" | "on" | "true" | "yes" | "enabled"))
     }
 
     /// A comment for each option that was not used.
-    fn rest(&self, notes: &mut Vec<String>) {
+    pub fn rest(&self, notes: &mut Vec<String>) {
         for option in &self.section.options {
             if self.used.contains(&option.name.as_str()) {
                 continue;
@@ -147,14 +168,14 @@ pub fn import(text: &[u8]) -> Result<String, ParseError> {
     import_with(&|id| providers::find(id), text)
 }
 
-type Find<'a> = &'a dyn Fn(&str) -> Option<&'a Provider>;
+pub(super) type Find<'a> = &'a dyn Fn(&str) -> Option<&'a Provider>;
 
 fn import_with(find: Find<'_>, text: &[u8]) -> Result<String, ParseError> {
     let package = uci::parse(text)?;
     let mut new = New::default();
     let mut private = false;
     for section in package.sections.iter().filter(|section| section.kind == "ddns") {
-        let mut old = Old { section, used: Vec::new() };
+        let mut old = Old::new(section);
         private |= old.is_set("upd_privateip", false) | old.is_set("allow_local_ip", false);
         old.rest(&mut new.notes);
     }
@@ -162,7 +183,7 @@ fn import_with(find: Find<'_>, text: &[u8]) -> Result<String, ParseError> {
         match section.kind.as_str() {
             "service" => {
                 let id = package.id(index);
-                let mut old = Old { section, used: Vec::new() };
+                let mut old = Old::new(section);
                 let mut notes = Vec::new();
                 if let Err(why) = service(&mut old, &id, find, private, &mut new, &mut notes) {
                     new.notes.push(["not carried over: section '", &id, "': ", &why].concat());
@@ -172,7 +193,7 @@ fn import_with(find: Find<'_>, text: &[u8]) -> Result<String, ParseError> {
             other => new.notes.push(["not carried over: config ", other].concat()),
         }
     }
-    Ok(new.text())
+    Ok(new.text("ddns-scripts", "import-ddns"))
 }
 
 /// What a section is for.
@@ -192,7 +213,7 @@ impl Target<'_> {
     }
 }
 
-fn service(
+pub(super) fn service(
     old: &mut Old<'_>,
     id: &str,
     find: Find<'_>,
@@ -204,7 +225,7 @@ fn service(
     let family = if v6 { "ipv6" } else { "ipv4" };
     let mut enabled = old.is_set("enabled", false);
     let mut target = target(old, find)?;
-    if let Some(name) = old.peek("service_name") {
+    if let Some(name) = old.peek("service_name").filter(|_| notes.is_empty()) {
         notes.push(["was service_name ", &uci::quoted(name.as_bytes())].concat());
     }
     let known = if v6 { Family::Ipv6 } else { Family::Ipv4 };
@@ -224,6 +245,13 @@ fn service(
     }
 
     let mut shared_line = private.then_some("wan");
+    let ttl = old.peek("ttl").filter(|ttl| {
+        let takes = target.provider.ttl.unwrap_or((1, 0));
+        ttl.parse().is_ok_and(|ttl: u32| ttl >= takes.0.max(1) && ttl <= takes.1)
+    });
+    if ttl.is_some() {
+        old.used.push("ttl");
+    }
     let source = old.take("ip_source").unwrap_or_else(|| "network".into());
     let wan = match source.as_str() {
         "network" => old.take("ip_network"),
@@ -235,9 +263,12 @@ fn service(
         other => {
             enabled = false;
             notes.push(format!(
-                "to do: the address came from ip_source {}; switched off until you say with \
-                 option wan and option shared_line which address is meant",
-                uci::quoted(other.as_bytes())
+                "to do: the address came from {}; switched off until you say with option wan and \
+                 option shared_line which address is meant",
+                match other {
+                    "checkip-command" => other.into(),
+                    _ => ["ip_source ", &uci::quoted(other.as_bytes())].concat(),
+                }
             ));
             None
         }
@@ -255,6 +286,7 @@ fn service(
         enabled,
         families: vec![family],
         wan,
+        ttl,
         shared_line,
         notes: std::mem::take(notes),
     });
@@ -327,6 +359,9 @@ fn place(old: &mut Old<'_>, form: Form, target: &mut Target<'_>) -> Result<Optio
     let fqdn = fqdn.ok_or("it does not say which name it is for (domain, lookup_host)")?;
     target.fqdn =
         value::domain(&fqdn, true).map_err(|why| ["the name it is for ", &why].concat())?;
+    if !target.provider.local && !target.fqdn.contains('.') {
+        return Err(["the name it is for has no dot: ", &target.fqdn].concat());
+    }
     if form != Form::DomainIsId {
         old.used.push("domain");
     }
@@ -485,7 +520,7 @@ fn by_url<'p>(old: &mut Old<'_>, find: Find<'p>) -> Result<Target<'p>, String> {
         }
     }
     if !text.contains("://") {
-        return Err("its update_url is not a URL".into());
+        return Err("its update URL is none".into());
     }
     let https = old.is_set("use_https", false);
     let host = text.find("://").map_or(0, |at| at + 3);
@@ -514,6 +549,15 @@ fn by_url<'p>(old: &mut Old<'_>, find: Find<'p>) -> Result<Target<'p>, String> {
             }
         }
     }
+    // What is to be filled in must be there.
+    for (option, needed) in [
+        ("username", login.is_some() || text.contains("{user}")),
+        ("password", text.contains("{password}")),
+    ] {
+        if needed && !target.lines.iter().any(|line| line.1 == option) {
+            target.put(option, None);
+        }
+    }
     if let (Some(rest), true) = (text.strip_prefix("http://"), https) {
         text = ["https://", rest].concat();
     }
@@ -522,11 +566,19 @@ fn by_url<'p>(old: &mut Old<'_>, find: Find<'p>) -> Result<Target<'p>, String> {
         target.notes.push("check: this is not encrypted; try https:// in url".into());
     }
     if let Some(word) = words(&text).find(|word| !FILLED.contains(word)) {
-        return Err(["its update_url holds {", word, "}, which means something else here"].concat());
+        return Err(["its update URL holds {", word, "}, which means something else here"].concat());
     }
     let probe = text.replace(['{', '}'], "");
-    url(&probe).map_err(|why| ["its update_url ", &why].concat())?;
+    url(&probe).map_err(|why| ["its update URL ", &why].concat())?;
     target.lines.insert(0, ("option", "url", text));
+    if let Some(Opt { value: Value::List(tests), .. }) = old.section.option("success") {
+        for test in tests {
+            let test = String::from_utf8_lossy(&test.bytes).into_owned();
+            target.lines.push(("list", "success", test));
+        }
+        old.used.push("success");
+        return Ok(target);
+    }
     target.lines.push(("list", "success", "status 200".into()));
     target.notes.push(
         "to do: ddns-scripts took any answer for a success, and so does this; set option success \

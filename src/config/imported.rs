@@ -1,4 +1,4 @@
-//! The config that `import_ddns` makes: what belongs together is put into one section, and all is
+//! The config that `import_ddns` and `import_inadyn` make: what belongs together is put into one section, and all is
 //! written as UCI text with comments about what could not be carried over.
 
 use std::fmt::Write;
@@ -20,6 +20,7 @@ pub(super) struct NewName {
     pub enabled: bool,
     pub families: Vec<&'static str>,
     pub wan: Option<String>,
+    pub ttl: Option<String>,
     pub shared_line: Option<&'static str>,
     pub notes: Vec<String>,
 }
@@ -82,6 +83,7 @@ impl New {
             _ => {}
         }
         twin.families.extend(&name.families);
+        twin.ttl = twin.ttl.take().or(name.ttl);
         if twin.shared_line != name.shared_line {
             twin.notes.push([&from, "check: option shared_line is one for both families"].concat());
         }
@@ -133,11 +135,16 @@ impl New {
         id
     }
 
-    pub fn text(&self) -> String {
-        let mut out = String::from(
-            "# From the config of ddns-scripts, by reachd import-ddns.\n\
-             # It holds secrets: chmod 600, and keep it to yourself.\n",
-        );
+    /// All of it; whose config it was, and what was typed.
+    pub fn text(&self, whose: &str, command: &str) -> String {
+        let mut out = [
+            "# From the config of ",
+            whose,
+            ", by reachd ",
+            command,
+            ".\n# It holds secrets: chmod 600, and keep it to yourself.\n",
+        ]
+        .concat();
         comment(&mut out, &self.notes);
         for account in &self.accounts {
             let _ = writeln!(out, "\nconfig account '{}'", account.id);
@@ -164,6 +171,9 @@ impl New {
             }
             if let Some(wan) = &name.wan {
                 let _ = writeln!(out, "\toption wan '{}'", wan.replace(['\'', '\n'], ""));
+            }
+            if let Some(ttl) = &name.ttl {
+                let _ = writeln!(out, "\toption ttl '{ttl}'");
             }
             if let Some(policy) = name.shared_line {
                 let _ = writeln!(out, "\toption shared_line '{policy}'");

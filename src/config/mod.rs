@@ -10,6 +10,7 @@ mod account;
 mod general;
 mod hook;
 pub mod import_ddns;
+pub mod import_inadyn;
 mod imported;
 mod name;
 mod part;

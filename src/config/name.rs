@@ -16,9 +16,6 @@ const OPTIONS: [&str; 9] =
 /// More addresses than a name has use for.
 const MOST_HOSTS: usize = 16;
 
-const SHARED_LINE: [(&str, SharedLine); 3] =
-    [("skip", SharedLine::Skip), ("outside", SharedLine::Outside), ("wan", SharedLine::Wan)];
-
 /// A week; an address that may change is not kept longer (seconds).
 const TTL_MOST: u32 = 604_800;
 
@@ -40,8 +37,8 @@ pub(super) fn read(part: &mut Part, accounts: &Accounts, before: &[Name]) -> Opt
     let fqdn = fqdn(part, account, accounts);
     let families = families(part, account.and_then(|account| account.provider));
     let ttl = ttl(part, account.and_then(|account| account.provider));
-    let shared_line = part.word("shared_line", &SHARED_LINE.map(|(word, _)| word));
-    let shared_line = shared_line.and_then(|index| SHARED_LINE.get(index));
+    let shared_line = part.word("shared_line", &SharedLine::WORDS.map(|(word, _)| word));
+    let shared_line = shared_line.and_then(|index| SharedLine::WORDS.get(index));
     let wan = part.network("wan");
     let hosts = hosts(part, &families);
     let lan = part.network("lan");
@@ -260,14 +257,13 @@ fn fingerprint(name: &Name) -> u64 {
     let hosts: String = name.hosts.iter().map(|host| format!("{host} ")).collect();
     let families: String = name.families.iter().map(|family| family.record_type()).collect();
     let ttl = name.ttl.map(|ttl| ttl.to_string()).unwrap_or_default();
-    let shared_line = SHARED_LINE.iter().find(|(_, policy)| *policy == name.shared_line);
     value::fingerprint(&[
         &name.fqdn,
         &name.account,
         name.wan.as_deref().unwrap_or(""),
         &families,
         &ttl,
-        shared_line.map_or("", |(word, _)| word),
+        name.shared_line.word(),
         &hosts,
         &name.lan,
     ])

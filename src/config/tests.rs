@@ -355,7 +355,7 @@ fn lookups() {
             "reachd:15: section 'outside', option 'interval': must be a whole number of seconds \
              from 60 to 86400, not '59'",
             "reachd:16: section 'outside', option 'every': is not an option of this section; \
-             there is: url, agree, interval, ca_file, allow_http, gateway_map",
+             there is: url, agree, interval, ca_file, allow_http, gateway_map, resolver",
             "reachd:17: section 'outside', option 'url': the part 'me_x' of 'me_x.example' may \
              hold letters, digits and hyphens only",
             "reachd:18: section 'outside', option 'url': can tell nothing: its server and its \

@@ -445,6 +445,13 @@ impl Judge<'_> {
         if let Known::Known((_, ip)) = &gateway.upnp {
             tell("UPnP", None, *ip, ip.is_none());
         }
+        let (pcp, asked) = (gateway.pcp_announce == Known::Known(0), gateway.pcp_map.known());
+        if pcp && asked.is_none() && refused == 0 && self.upstream().outside.is_none() {
+            self.say(format!(
+                "the gateway {at} speaks PCP: with option gateway_map '1' in config lookup it is \
+                 asked for its outside address"
+            ));
+        }
         refused
     }
 

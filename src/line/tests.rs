@@ -1,7 +1,7 @@
 //! Each kind of line by its facts, and each trap that has deceived somebody.
 
 use super::*;
-use crate::model::line::{Access, MapRule, PortSet};
+use crate::model::line::{Access, Astray, MapRule, PortSet};
 use crate::model::wan::Address;
 use std::net::Ipv4Addr;
 
@@ -217,6 +217,26 @@ fn whose_router_is_above() {
     assert!(verdict.evidence.iter().all(|text| !text.contains(char::is_control)));
 }
 
+/// That it answers PCP proves nothing; it is a way to learn more.
+#[test]
+fn a_gateway_that_speaks_pcp_can_be_asked_more() {
+    let home = wan("dhcp", "wan0", &["192.168.1.20"]);
+    let told = |gateway: &Gateway| {
+        let facts =
+            Facts { wan: &home, seen: &[], gateway: Some(gateway), hops: &[], assume_public: &[] };
+        verdict(&facts).evidence.iter().any(|text| text.contains("option gateway_map '1'"))
+    };
+    let mut gateway = silent("192.168.1.1");
+    assert!(!told(&gateway));
+    gateway.pcp_announce = Known::Known(0);
+    assert!(told(&gateway));
+    gateway.natpmp = Known::Known((0, "8.1.1.9".parse().ok()));
+    assert!(!told(&gateway), "it has told already");
+    gateway.natpmp = Known::unknown("no answer");
+    gateway.pcp_map = Known::Known((2, None));
+    assert!(!told(&gateway), "it was asked");
+}
+
 #[test]
 fn a_map_address_only_looks_public() {
     let mut map = wan("map", "map-wan4", &["93.184.7.20"]);
@@ -243,10 +263,10 @@ fn a_map_address_only_looks_public() {
     assert!(verdict.evidence.iter().any(|text| text.contains("1008 ports in 63 ranges")));
     let text = meaning(&verdict, &map, &[]);
     assert!(
-        text.starts_with("Only these external ports are yours: 1296-1311 2320-2335 "),
+        text.starts_with("Only these external ports are yours: 1296-1311, 2320-2335, "),
         "{text}"
     );
-    assert!(text.contains("443, can never work; 1296 to your 443 can"), "{text}");
+    assert!(text.contains("443, can never work; one of 1296 to a host's 443 can"), "{text}");
 }
 
 #[test]
@@ -348,8 +368,13 @@ fn meanings_name_the_next_step() {
          192.168.1.20, or put it into bridge mode. Option shared_line 'outside' publishes its \
          address, 203.0.113.9."
     );
-    home.access.astray = Some("wg0".into());
-    assert!(text(&home, None, &[]).contains(" would leave by wg0: "));
+    let astray = |back_by| Some(Astray { device: "wg0".into(), back_by });
+    home.access.astray = astray(Known::Known(None));
+    assert!(text(&home, None, &[]).contains(" leave by wg0, whatever their mark. "));
+    home.access.astray = astray(Known::unknown("no answer"));
+    assert!(text(&home, None, &[]).contains(" leave by wg0, unless mwan3 or pbr "));
+    home.access.astray = astray(Known::Known(Some(0x200)));
+    assert!(text(&home, None, &[]).contains(" leave by wg0 unless they are marked 0x200, "));
     let mobile = text(&wan("qmi", "wwan0", &["100.64.7.9"]), None, &[]);
     assert!(mobile.contains("or use IPv6 or a tunnel. Some carriers sell"), "{mobile}");
 }

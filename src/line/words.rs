@@ -1,9 +1,9 @@
 //! What a verdict is called, and what it means for the owner.
 
 use super::label;
-use crate::model::address::Prefix;
+use crate::model::address::{Kind, Prefix, class};
 use crate::model::known::Known;
-use crate::model::line::{Certainty, Line, MapKind, PortSet, Upstream, Verdict};
+use crate::model::line::{Astray, Certainty, Line, MapKind, PortSet, Upstream, Verdict};
 use crate::model::name::Family;
 use crate::model::wan::Wan;
 
@@ -66,9 +66,9 @@ pub fn meaning(verdict: &Verdict, wan: &Wan, prefixes: &[Prefix]) -> String {
             _ => "IPv4 forwards should work on this line; nobody outside has confirmed it.".into(),
         },
         Line::Cgnat { behind: None } => instead("your ISP shares the address", prefixes),
-        Line::Cgnat { behind: Some(_) } => {
-            let why = "your ISP shares the address, above the router that is above this one";
-            instead(why, prefixes)
+        Line::Cgnat { behind: Some(above) } => {
+            let why = ["your ISP shares the address of ", &router(above)].concat();
+            instead(&why, prefixes)
         }
         Line::DoubleNat { upstream } => double_nat(upstream, wan),
         Line::DsLite => instead("IPv4 ends at your ISP's translator (AFTR)", prefixes),
@@ -86,17 +86,25 @@ pub fn meaning(verdict: &Verdict, wan: &Wan, prefixes: &[Prefix]) -> String {
                             there to follow the line."
             .into(),
         Line::Down => "Nothing can be reached over it.".to_string(),
-        Line::Unknown => format!(
-            "What the {} line gives could not be told; nothing is concluded from that.",
-            label(wan.family)
-        ),
+        Line::Unknown => unknown(wan, prefixes),
     };
-    if let Some(astray) = &wan.access.astray {
-        text.push_str(&format!(
-            " Answers from its own address would leave by {astray}: connections over this WAN \
-             break unless mwan3 or pbr sends them back."
-        ));
-    }
+    let Some(Astray { device, back_by }) = &wan.access.astray else { return text };
+    let unless = match back_by {
+        Known::Known(Some(mark)) => format!(
+            " unless they are marked {mark:#x}, as mwan3 or pbr marks those of connections that came \
+             in here."
+        ),
+        Known::Known(None) => {
+            if verdict.line == Line::Public {
+                text = "The address is public, but connections that come in here break.".into();
+            }
+            ", whatever their mark. Have packets from it leave by this line, with mwan3, pbr or an \
+             ip rule."
+                .into()
+        }
+        Known::Unknown(_) => ", unless mwan3 or pbr sends them back.".into(),
+    };
+    text.push_str(&format!(" Answers from its own address leave by {device}{unless}"));
     text
 }
 
@@ -110,12 +118,7 @@ fn instead(why: &str, prefixes: &[Prefix]) -> String {
 }
 
 fn double_nat(upstream: &Upstream, wan: &Wan) -> String {
-    let mut who = match (&upstream.name, upstream.address) {
-        (Some(name), Some(ip)) => format!("the router above ({name}, {ip})"),
-        (None, Some(ip)) => format!("the router above ({ip})"),
-        _ => "the router above".into(),
-    };
-    who.retain(|c| !c.is_control());
+    let who = router(upstream);
     let to = match wan.addresses.first() {
         Some(own) => format!(" to {}", own.ip),
         None => String::new(),
@@ -130,6 +133,34 @@ fn double_nat(upstream: &Upstream, wan: &Wan) -> String {
     )
 }
 
+/// What holds whichever it is.
+fn unknown(wan: &Wan, prefixes: &[Prefix]) -> String {
+    let has = |kind| wan.addresses.iter().any(|address| class(address.ip).kind == kind);
+    if has(Kind::ServiceContinuity) {
+        return instead("whichever it is, your ISP translates", prefixes);
+    }
+    let mut text = format!("What the {} line gives could not be told.", label(wan.family));
+    text.push_str(match has(Kind::Private) {
+        true => {
+            " If a router of yours is above this one, look which address it has outside: where that \
+             is public, forward the same ports there; else no IPv4 forward can work."
+        }
+        false => " Nothing is concluded from that.",
+    });
+    text
+}
+
+/// The router above, as the owner may know it.
+fn router(above: &Upstream) -> String {
+    let mut who = match (&above.name, above.address) {
+        (Some(name), Some(ip)) => format!("the router above ({name}, {ip})"),
+        (None, Some(ip)) => format!("the router above ({ip})"),
+        _ => "the router above".into(),
+    };
+    who.retain(|c| !c.is_control());
+    who
+}
+
 /// A line holds so many ranges in words.
 const SHOWN: usize = 6;
 
@@ -142,12 +173,13 @@ fn map(ports: &PortSet) -> String {
     if ports.0.len() > SHOWN {
         list.push(format!("and {} more ranges", ports.0.len() - SHOWN));
     }
-    let mut text = format!("Only these external ports are yours: {}.", list.join(" "));
+    let mut text = format!("Only these external ports are yours: {}.", list.join(", "));
     if !ports.usable(443)
         && let Some(near) = ports.nearest_free(443, &[])
     {
         text.push_str(&format!(
-            " A forward from any other, such as 443, can never work; {near} to your 443 can."
+            " A forward of any other, such as 443, can never work; one of {near} to a host's 443 \
+             can."
         ));
     }
     text

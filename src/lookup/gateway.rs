@@ -1,6 +1,10 @@
 //! The router above ours, asked for its own outside address: NAT-PMP, PCP and UPnP at once.
 //! What its answers prove is for others; that a mapping was granted proves nothing of being
 //! reachable, and none is left behind.
+//!
+//! An IPv6 router is not asked. It translates nothing, so there is no outside address to learn; PCP
+//! there opens its firewall, and its ANNOUNCE says no more than that somebody is there. Who
+//! translates IPv6 all the same is behind that router, where only lookups see it (`line`).
 
 use crate::model::known::Known;
 use crate::model::line::Gateway;
@@ -25,7 +29,7 @@ const MAP_SECONDS: u32 = 120;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Router {
     /// The default gateway.
-    pub address: IpAddr,
+    pub address: Ipv4Addr,
     /// Our own address towards it: PCP compares it with where the question came from.
     pub own: IpAddr,
 }
@@ -39,7 +43,6 @@ pub fn ask(net: &mut dyn Net, router: Router, device: Option<&str>, map: bool) -
         port: 0xc000 | net.chance() as u16 & 0x3fff,
         nonce: nonce(net.chance(), net.chance()),
     };
-    let map = map && !asks.is_empty();
     if map {
         asks.push(pcp(router, mapping.request(MAP_SECONDS)));
     }
@@ -69,10 +72,9 @@ pub fn ask(net: &mut dyn Net, router: Router, device: Option<&str>, map: bool) -
     Gateway { pcp_map, ..read(net, router, device, &replies) }
 }
 
-/// NAT-PMP, PCP ANNOUNCE and the search for UPnP, to be asked together; empty for an IPv6 router,
-/// which has nothing to translate.
+/// NAT-PMP, PCP ANNOUNCE and the search for UPnP, to be asked together.
 pub fn questions(router: Router) -> Vec<Ask> {
-    let IpAddr::V4(address) = router.address else { return Vec::new() };
+    let address = router.address;
     let to = |port, payload, is_reply| {
         let source = Some(router.own);
         Ask::Datagram(Datagram { to: address.to_string(), port, source, payload, is_reply })
@@ -101,23 +103,13 @@ pub fn read(
     device: Option<&str>,
     replies: &[Result<Answer, NetError>],
 ) -> Gateway {
-    let IpAddr::V4(address) = router.address else {
-        let why = || "an IPv6 router is not asked".to_string();
-        return Gateway {
-            address: router.address,
-            natpmp: Known::Unknown(why()),
-            pcp_announce: Known::Unknown(why()),
-            pcp_map: Known::Unknown(why()),
-            upnp: Known::Unknown(why()),
-        };
-    };
     let reply = |at: usize| replies.get(at).map_or(Err("not asked".into()), reply_bytes);
     let upnp = reply(2).and_then(|found| {
         let url = igd::location(found).ok_or("its answer names no description")?;
-        upnp(net, address, device, url)
+        upnp(net, router.address, device, url)
     });
     Gateway {
-        address: router.address,
+        address: IpAddr::V4(router.address),
         natpmp: reply(0).and_then(natpmp::natpmp_answer).into(),
         pcp_announce: reply(1).and_then(natpmp::pcp_result).into(),
         pcp_map: Known::unknown("not asked"),
@@ -208,7 +200,7 @@ mod tests {
     use crate::world::{DnsTransport, HttpReply};
 
     const ROUTER: Router = Router {
-        address: IpAddr::V4(Ipv4Addr::new(192, 168, 77, 1)),
+        address: Ipv4Addr::new(192, 168, 77, 1),
         own: IpAddr::V4(Ipv4Addr::new(192, 168, 77, 2)),
     };
 
@@ -387,13 +379,5 @@ mod tests {
         let gateway = ask(&mut net, ROUTER, Some("wan0"), false);
         assert!(net.asked.is_empty(), "nobody else is asked");
         assert!(matches!(&gateway.upnp, Known::Unknown(why) if why.contains("another machine")));
-    }
-
-    #[test]
-    fn ipv6_routers_are_left_alone() {
-        let router =
-            Router { address: "fe80::1".parse().unwrap(), own: "2001:db8::2".parse().unwrap() };
-        let gateway = ask(&mut Fake::default(), router, Some("wan0"), true);
-        assert!(gateway.natpmp.known().is_none() && gateway.pcp_map.known().is_none());
     }
 }

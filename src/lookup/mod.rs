@@ -349,6 +349,7 @@ mod tests {
             ca_file: None,
             allow_http: false,
             gateway_map: false,
+            resolvers: Vec::new(),
         }
     }
 

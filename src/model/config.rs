@@ -71,6 +71,8 @@ pub struct Lookup {
     /// The router above ours may be asked for a PCP mapping, taken back at once, to learn about
     /// the line.
     pub gateway_map: bool,
+    /// Resolvers of others (`IP[:PORT]`) that a report asks for our names; empty: well-known ones.
+    pub resolvers: Vec<String>,
 }
 
 /// One service that tells the caller's address.

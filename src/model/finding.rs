@@ -158,6 +158,8 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
     Line,
+    /// Whoever asks for it by name is sent elsewhere.
+    Name,
     Rule,
     Acl,
     Host,
@@ -168,6 +170,7 @@ impl fmt::Display for Where {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Where::Line => "line",
+            Where::Name => "name",
             Where::Rule => "rule",
             Where::Acl => "acl",
             Where::Host => "host",

@@ -190,11 +190,19 @@ pub struct Access {
     /// The device by which the kernel sends our own packets to the Internet, if it is another.
     pub egress: Option<String>,
     /// The device by which answers from the WAN's own address would leave, if it is another.
-    pub astray: Option<String>,
+    pub astray: Option<Astray>,
     /// Prefixes delegated to us over this device.
     pub delegated: Vec<Prefix>,
     /// netifd's complaints: `pppoe: AUTH_FAILED`.
     pub errors: Vec<String>,
+}
+
+/// Where answers go that do not leave by the WAN whose address they bear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Astray {
+    pub device: String,
+    /// With this mark they leave by the WAN; `None`: with none that the kernel's rules know.
+    pub back_by: Known<Option<u32>>,
 }
 
 /// Which way packets go by, as far as the protocol alone tells it. What is not listed (dhcp,

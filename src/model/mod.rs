@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod address;
+pub mod answer;
 pub mod config;
 pub mod finding;
 pub mod forward;

@@ -48,6 +48,16 @@ pub enum SharedLine {
     Wan,
 }
 
+impl SharedLine {
+    /// As it is written in the config.
+    pub const WORDS: [(&str, SharedLine); 3] =
+        [("skip", SharedLine::Skip), ("outside", SharedLine::Outside), ("wan", SharedLine::Wan)];
+
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, one)| *one == self).map_or("", |(word, _)| word)
+    }
+}
+
 /// `config name 'SECTION'`.
 #[derive(Clone, Debug)]
 pub struct Name {

@@ -10,6 +10,28 @@ pub struct Ruleset {
     pub tables: Vec<Table>,
     /// Part of the listing is missing, so nothing that follows from it is certain.
     pub cut: bool,
+    pub marks: Marks,
+}
+
+/// What rules do with marks, by which routes are chosen. To whether a rule matches a mark is
+/// unknown all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Packets that come in get their connection's mark.
+    pub restored: bool,
+    pub set: Vec<Mark>,
+    /// A rule that could not be read may do either.
+    pub unread: bool,
+}
+
+/// A mark that a rule sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub value: u32,
+    /// On the packet; else on the connection alone.
+    pub packet: bool,
+    /// Of packets that come in by these devices; none: by any.
+    pub by: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

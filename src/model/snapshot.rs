@@ -2,6 +2,7 @@
 //! judgement: that is `checks`.
 
 use super::address::Prefix;
+use super::answer::Asked;
 use super::forward::{Forward, Proto};
 use super::known::Known;
 use super::line;
@@ -9,6 +10,7 @@ use super::name::Family;
 use super::ruleset::Ruleset;
 use super::target::Try;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// One logical network as netifd, or the firewall's own state, tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,6 +200,42 @@ pub struct LineOf {
     pub family: Family,
     pub addresses: Vec<IpAddr>,
     pub verdict: line::Verdict,
+    /// What the daemon remembers of it.
+    pub told: Known<Told>,
+}
+
+/// What lookups said of a WAN while it had these addresses, and how it fared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    pub seen: Vec<line::Seen>,
+    /// Enough of them agree that the Internet sees this address and none of the WAN's own.
+    pub another: Option<IpAddr>,
+    /// How often it got another address within a day.
+    pub moves: usize,
+}
+
+/// A record that the daemon keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub name: String,
+    pub family: Family,
+    /// What its provider confirmed last.
+    pub addresses: Vec<IpAddr>,
+    pub age: Duration,
+}
+
+/// What the kernel would do with an IPv4 packet that comes in by a device; none was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// `None`: some address on the Internet.
+    pub from: Option<IpAddr>,
+    pub to: Option<IpAddr>,
+    pub by: String,
+    pub mark: u32,
+    /// The device that it leaves by; `None`: it does not.
+    pub out: Option<String>,
+    /// The kernel drops it; one from the Internet: by its reverse path filter.
+    pub refused: bool,
 }
 
 /// Everything.
@@ -225,6 +263,14 @@ pub struct Snapshot {
     pub ssh: Known<Vec<Ssh>>,
     /// Each WAN in each family; nobody outside was asked for it.
     pub line: Known<Vec<LineOf>>,
+    /// The names that the daemon keeps; unknown where it has no journal.
+    pub records: Known<Vec<Record>>,
+    /// Packets from the Internet to each WAN, and answers of the hosts that forwards lead to.
+    pub passed: Known<Vec<Passed>>,
+    /// When the firewall's rules, and so their counters, were made.
+    pub loaded_at: Known<u64>,
     /// Hosts that forwards lead to, as they answered the router.
     pub targets: Known<Vec<Try>>,
+    /// The names that point here, as DNS servers tell them.
+    pub names: Known<Vec<Asked>>,
 }

@@ -58,6 +58,18 @@ pub struct Route {
     pub source: Option<IpAddr>,
 }
 
+/// What the kernel would do with a packet that comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It goes on by this link.
+    Out(u32),
+    /// It is for the router itself.
+    Here,
+    Nowhere,
+    /// Its addresses do not fit: the reverse path filter's word, mostly, but not its alone.
+    Refused,
+}
+
 /// How we know that a device is the WAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Because {
@@ -67,6 +79,8 @@ pub enum Because {
     Netifd(String),
     /// The kernel would send packets to the Internet this way.
     KernelRoute,
+    /// It would send those this way that are from the link's own address, and others nowhere.
+    KernelSource,
 }
 
 /// The WAN of one family for one name, as far as it could be told.
@@ -92,9 +106,19 @@ pub struct WanView {
     pub lans: Vec<Lan>,
     /// What DHCP servers noted, if a name needs it.
     pub leases: Vec<Lease>,
-    /// The wall clock, seconds since 1970, if it shows a time that cannot be: before this program
-    /// was made.
-    pub clock_unset: Option<u64>,
+    pub clock: Clock,
+}
+
+/// What speaks against the wall clock; in seconds since 1970, what it shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// Nothing.
+    #[default]
+    Right,
+    /// A time that cannot be: before this program was made.
+    Unset(u64),
+    /// A possible time, but where files stood when the power went: see `observe::clock`.
+    Stale(u64),
 }
 
 impl WanView {

@@ -1,4 +1,4 @@
-//! How times and addresses are said to people.
+//! How times, addresses and foreign words are said to people.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,4 +15,13 @@ pub fn span(time: Duration) -> String {
 pub fn list(addresses: &[IpAddr]) -> String {
     let texts: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
     texts.join(" ")
+}
+
+/// Foreign text for a terminal: no control characters, nothing that turns the writing round.
+pub fn plain(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    };
+    text.chars().map(|c| if hidden(c) { '?' } else { c }).collect()
 }

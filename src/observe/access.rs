@@ -1,16 +1,14 @@
 //! What tells the kind of line of a WAN, beside its addresses: netifd's protocol and complaints,
-//! the kernel's word on the link and on the ways over and around it, the rules of a MAP line.
+//! the kernel's word on the link, the rules of a MAP line. The ways out are `ways`'s.
 
-use crate::model::address;
 use crate::model::known::Known;
 use crate::model::line::{Access, MapRule, Way};
 use crate::model::name::Family;
-use crate::model::wan::{Because, Link, Route, Wan};
+use crate::model::wan::{Because, Link, Wan};
 use crate::parse::map_rules;
 use crate::parse::netifd::{self, Interface};
-use crate::world::{RouteQuery, Sys};
+use crate::world::Sys;
 use log::debug;
-use std::net::IpAddr;
 
 /// What netifd says of the network behind a WAN.
 pub fn by_netifd(wan: &Wan, interfaces: &[Interface]) -> Access {
@@ -51,12 +49,8 @@ pub fn by_netifd(wan: &Wan, interfaces: &[Interface]) -> Access {
     access
 }
 
-/// What the kernel says of a WAN's link and of the ways over and around it.
-pub fn by_kernel(sys: &mut dyn Sys, wan: &mut Wan, links: &[Link], link: &Link) {
-    let other = |index: u32| {
-        let other = links.iter().find(|other| other.index == index && index != link.index);
-        other.filter(|other| !other.loopback).map(|other| other.name.clone())
-    };
+/// What the kernel says of a WAN's link, and what map.sh wrote down.
+pub fn by_kernel(sys: &mut dyn Sys, wan: &mut Wan, link: &Link) {
     if wan.access.network.is_none() {
         wan.access.proto = kind_of(sys, &link.name);
     }
@@ -75,28 +69,6 @@ pub fn by_kernel(sys: &mut dyn Sys, wan: &mut Wan, links: &[Link], link: &Link) 
         // Others have us translate, too, but not to ports of theirs.
         _ => wan.access.map = None,
     }
-    if wan.access.gateway.is_none() {
-        wan.access.gateway =
-            way_out(sys, wan.family, None, Some(link.index)).and_then(|it| it.gateway);
-    }
-    wan.access.egress = way_out(sys, wan.family, None, None).and_then(|it| other(it.device));
-    if let Some(own) = wan.addresses.iter().map(|address| address.ip).find(can_be_a_source) {
-        let back = way_out(sys, wan.family, Some(own), None);
-        wan.access.astray = back.and_then(|it| other(it.device));
-    }
-}
-
-fn way_out(
-    sys: &mut dyn Sys,
-    family: Family,
-    source: Option<IpAddr>,
-    device: Option<u32>,
-) -> Option<Route> {
-    sys.route(&RouteQuery { family, to: None, device, source, mark: 0 }).ok().flatten()
-}
-
-fn can_be_a_source(ip: &IpAddr) -> bool {
-    address::class(*ip).kind.fits_a_record()
 }
 
 /// The kernel knows it as a VPN's.

@@ -9,7 +9,7 @@
 mod expr;
 mod names;
 
-use crate::model::ruleset::{Base, Chain, Rule, Ruleset, Set, Table, Values};
+use crate::model::ruleset::{Base, Chain, Marks, Rule, Ruleset, Set, Table, Values};
 use serde_json::{Map, Value};
 
 /// One object of the list, longer than any rule of an owner; of a longer one only the beginning is
@@ -89,8 +89,9 @@ impl Reader {
         let Some((kind, Value::Object(inner))) = outer.into_iter().next() else { return };
         let kept = match kind.as_str() {
             "metainfo" => {
+                // Counted up when old words get another meaning (libnftables-json(5)).
                 if inner.get("json_schema_version").and_then(Value::as_u64) != Some(1) {
-                    self.complain("this nft writes another version of its JSON than we know");
+                    self.cut("this nft writes another version of its JSON than we know");
                 }
                 true
             }
@@ -140,12 +141,20 @@ impl Reader {
             return false;
         };
         let budget = SPANS.saturating_sub(self.spans);
-        let mut reader = expr::Reader { spans: 0, budget, written: vec![], packets: None };
+        let mut reader = expr::Reader {
+            spans: 0,
+            budget,
+            written: vec![],
+            packets: None,
+            marks: Marks::default(),
+        };
         let exprs = match object.get("expr").and_then(Value::as_array) {
             Some(list) if !long => reader.exprs(list),
             _ => vec![expr::unknown("a rule too long to read")],
         };
         self.spans += reader.spans;
+        self.ruleset.marks.unread |= long || reader.marks.unread;
+        self.ruleset.marks.set.append(&mut reader.marks.set);
         let rule = Rule {
             handle: object.get("handle").and_then(Value::as_u64).unwrap_or(0),
             comment: name(object, "comment"),
@@ -160,6 +169,9 @@ impl Reader {
             return false;
         };
         chain.rules.push(rule);
+        // Elsewhere it comes too late for the route of a packet that came in.
+        let early = chain.base.as_ref().is_none_or(|base| base.hook == "prerouting");
+        self.ruleset.marks.restored |= early && reader.marks.restored;
         true
     }
 
@@ -167,7 +179,13 @@ impl Reader {
         let Some(name) = name(object, "name") else { return false };
         let elements = object.get("elem").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let budget = SPANS.saturating_sub(self.spans);
-        let mut reader = expr::Reader { spans: 0, budget, written: vec![], packets: None };
+        let mut reader = expr::Reader {
+            spans: 0,
+            budget,
+            written: vec![],
+            packets: None,
+            marks: Marks::default(),
+        };
         let (values, actions) = if long || elements.len() > SET_ELEMENTS {
             let why = format!("the set @{name} has too many elements to look into");
             (Values { unknown: Some(why), ..Values::default() }, vec![])

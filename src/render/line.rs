@@ -20,7 +20,11 @@ pub fn text(lines: &Lines) -> String {
         let family = if one.wan.family == Family::Ipv4 { "IPv4" } else { "IPv6" };
         let gap = if out.is_empty() { "" } else { "\n" };
         out.push_str(gap);
-        let summary = line::summary(&one.verdict);
+        let summary = match (&one.wan.device, &one.wan.asked, one.wan.family) {
+            // Most often the ISP has none.
+            (Known::Known(None), None, Family::Ipv6) => "none".into(),
+            _ => line::summary(&one.verdict),
+        };
         row(&mut out, "", &format!("{} {family}: {summary}", name(&one.wan)));
         let there = matches!(one.wan.device, Known::Known(Some(_)));
         if there {
@@ -113,7 +117,11 @@ fn wan(one: &OneLine, lines: &Lines) -> Value {
     put(&mut out, "gateway", access.gateway.map(text_of));
     put(&mut out, "external", told.outside.map(text_of));
     put(&mut out, "egress", access.egress.clone());
-    put(&mut out, "astray", access.astray.clone());
+    if let Some(astray) = &access.astray {
+        put(&mut out, "astray", Some(astray.device.clone()));
+        let mark = astray.back_by.known().copied().flatten();
+        put(&mut out, "back_by_mark", mark.map(|mark| format!("{mark:#x}")));
+    }
     let mut add = |key: &str, value: Value| drop(out.insert(key.into(), value));
     add("family", wan.family.to_string().into());
     add("addrs", own.iter().map(IpAddr::to_string).collect());

@@ -58,6 +58,9 @@ fn body(report: &Report, out: &mut String) {
             escape(&line::summary(&one.verdict))
         );
     }
+    for name in &report.names {
+        let _ = writeln!(out, "<p>{}</p>", escape(&name.words()));
+    }
     let whole: Vec<&Finding> = report.open().filter(|f| f.forwards.is_empty()).collect();
     if !whole.is_empty() {
         out.push_str("<h2>The whole router</h2>\n<section>");
@@ -162,7 +165,7 @@ fn seen(all: &[Evidence], out: &mut String) {
 /// Internet, line, router, host; a cross where it ends.
 fn drawing(one: &Forward, verdict: &Verdict, out: &mut String) {
     let end = match verdict.reach {
-        Reach::Blocked(Where::Line) => Some(118),
+        Reach::Blocked(Where::Line | Where::Name) => Some(118),
         Reach::Blocked(Where::Rule | Where::Acl) => Some(258),
         Reach::Blocked(Where::Host | Where::Service) | Reach::Down => Some(398),
         _ => None,
@@ -171,14 +174,20 @@ fn drawing(one: &Forward, verdict: &Verdict, out: &mut String) {
         Some(host) => host.clone(),
         None => one.target.to_string(),
     };
-    let host: String = host.chars().take(18).collect();
-    out.push_str("<svg viewBox=\"0 0 500 44\" role=img aria-label=\"the way\">");
-    for (at, word) in [(6, "Internet"), (146, "line"), (286, "router"), (426, &host[..])] {
-        let (width, middle) = if at == 426 { (70, 461) } else { (90, at + 45) };
+    // An IPv4 address fits; a part of a longer one would be another.
+    let mut name: String = host.chars().take(15).collect();
+    if name.len() < host.len() {
+        name.pop();
+        name.push('\u{2026}');
+    }
+    out.push_str("<svg viewBox=\"0 0 546 44\" role=img aria-label=\"the way\">");
+    for (at, word) in [(6, "Internet"), (146, "line"), (286, "router"), (426, &name[..])] {
+        let width = if at == 426 { 114 } else { 90 };
+        let middle = at + width / 2;
         let _ = write!(
             out,
             "<rect x={at} y=4 width={width} height=26 rx=4 /><text x={middle} y=21>{}</text>",
-            escape(&word.chars().take(if at == 426 { 11 } else { 18 }).collect::<String>())
+            escape(word)
         );
     }
     for at in [96, 236, 376] {

@@ -2,6 +2,7 @@
 //! lists in a fixed order; two reports of one state differ in their times alone.
 
 use crate::checks;
+use crate::checks::named::{Record, Shown};
 use crate::model::finding::{Evidence, Expose, Finding, Reach, Severity, Status};
 use crate::model::forward::{Forward, Target};
 use crate::model::utc::utc;
@@ -78,7 +79,7 @@ fn value(report: &Report, run: Run) -> Value {
     let danger = report.verdicts.iter().filter(|v| v.expose == Expose::Danger).count();
     let blocked = |verdict: &&Verdict| matches!(verdict.reach, Reach::Blocked(_) | Reach::Down);
     let unknown = |verdict: &&Verdict| verdict.reach == Reach::Unknown;
-    json!({
+    let mut value = json!({
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "reachd", "version": env!("CARGO_PKG_VERSION")},
         "run": {
@@ -87,7 +88,7 @@ fn value(report: &Report, run: Run) -> Value {
             "taken": report.snapshot.at.known().map(|at| utc(*at)),
             "host": report.snapshot.host.known(),
             "level": "none",
-            "outside": false,
+            "outside": !report.names.is_empty(),
         },
         "router": report.no_router.is_none(),
         "line": line(report),
@@ -105,6 +106,22 @@ fn value(report: &Report, run: Run) -> Value {
             "unknown": report.verdicts.iter().filter(unknown).count(),
             "exit": run.code,
         },
+    });
+    // Absent: nobody was asked, or there are none.
+    if !report.names.is_empty() {
+        value["names"] = report.names.iter().map(name).collect();
+    }
+    value
+}
+
+fn name(one: &Shown) -> Value {
+    let [v4, v6] = &one.records;
+    let addresses =
+        |record: &Record| record.addresses.iter().map(|ip| ip.to_string()).collect::<Vec<String>>();
+    json!({
+        "fqdn": one.fqdn, "section": one.section, "a": addresses(v4), "aaaa": addresses(v6),
+        "ttl": v4.ttl.or(v6.ttl), "proxied": one.verdict() == "proxied", "verdict": one.verdict(),
+        "a_is": v4.state.word(), "aaaa_is": v6.state.word(),
     })
 }
 
@@ -253,11 +270,13 @@ pub fn sarif(report: &Report) -> String {
         .map(|finding| {
             let line = finding.forwards.first().and_then(|at| report.forwards.get(*at));
             let line = line.map_or(1, |forward| forward.line.max(1));
+            // Shown to people as it is, unlike the JSON, which is data.
+            let text = format!("{}: {} {}", finding.subject, finding.text, finding.fix);
             let mut result = json!({
                 "ruleId": finding.id,
                 "kind": kind(finding),
                 "level": level(finding),
-                "message": {"text": format!("{}: {} {}", finding.subject, finding.text, finding.fix)},
+                "message": {"text": super::report_text::plain(&text)},
                 "locations": [{"physicalLocation": {
                     "artifactLocation": {"uri": "etc/config/firewall"},
                     "region": {"startLine": line},

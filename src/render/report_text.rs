@@ -9,6 +9,7 @@ use crate::model::forward::{Forward, Origin};
 use crate::model::known::Known;
 use crate::model::name::Family;
 use crate::model::utc::utc;
+pub use crate::model::words::plain;
 use crate::report::{Report, Verdict};
 use std::fmt::Write;
 
@@ -24,6 +25,12 @@ pub fn text(report: &Report, now: u64, all: bool, colour: bool) -> String {
         return out;
     }
     wan(report, &mut out);
+    if let Known::Unknown(why) = &report.snapshot.names {
+        push(&mut out, "NAME  ", &plain(&format!("not looked up: {why}")));
+    }
+    for name in &report.names {
+        push(&mut out, "NAME  ", &plain(&name.words()));
+    }
     table(report, &mut out);
     let mut notes: Vec<&str> = Vec::new();
     let mut told: Vec<&str> = Vec::new();
@@ -145,7 +152,8 @@ fn several(alike: &[&Finding], out: &mut String) {
     numbers.sort_unstable();
     let numbers: Vec<String> = numbers.iter().map(|index| format!("#{}", index + 1)).collect();
     let head = format!("{}  {}  {}", numbers.join(" "), first.id, first.severity.word());
-    push(out, "[-] ", &head);
+    let mark = if first.status == Status::Unknown { "[?] " } else { "[-] " };
+    push(out, mark, &head);
     for finding in alike {
         let number = finding.forwards.first().map_or(0, |index| index + 1);
         push(out, &format!("    #{number}: "), &plain(&finding.text));
@@ -258,14 +266,8 @@ pub fn explain_all() -> String {
     out
 }
 
-/// Foreign text for a terminal: no control characters, nothing that turns the writing round.
-pub fn plain(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
-    };
-    text.chars().map(|c| if hidden(c) { '?' } else { c }).collect()
-}
+/// In the table, all but open.
+const NOT_OPEN: [&str; 4] = ["  BLOCKED ", "  DOWN ", "  PARTIAL ", "  UNKNOWN "];
 
 /// Colours by line: red for what is bad, yellow for what to look at.
 fn paint(text: &str) -> String {
@@ -275,7 +277,7 @@ fn paint(text: &str) -> String {
             _ if line.starts_with("[X]") || line.starts_with("[!]") => "31",
             _ if line.starts_with("[-]") || line.starts_with("[?]") => "33",
             _ if line.ends_with(" DANGER") => "31",
-            _ if line.contains("  BLOCKED") || line.contains("  DOWN") => "33",
+            _ if NOT_OPEN.iter().any(|word| line.contains(word)) => "33",
             _ if line.starts_with(" #") || line.starts_with("reachd report") => "1",
             _ => "",
         };

@@ -70,8 +70,8 @@ pub fn round(config: &Config, round: &Round, now: Moment, only: Option<&str>) ->
             push(&mut out, "        ", &text);
         }
     }
-    if let Some(clock) = round.view.clock_unset {
-        push(&mut out, "  clock ", &decide::unset(clock));
+    if let Some(doubt) = decide::doubt(round.view.clock) {
+        push(&mut out, "  clock ", &doubt);
     }
     out.push_str("\nDecided\n");
     for decision in &round.decisions {

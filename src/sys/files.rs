@@ -25,6 +25,18 @@ pub fn read(path: &str) -> Result<Option<Vec<u8>>, String> {
     }
 }
 
+/// When the files of a folder were last written, seconds since 1970. Links are not followed.
+pub fn written(folder: &str) -> Vec<u64> {
+    let mut times = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(meta) if meta.is_file() => times.push(meta.mtime().max(0) as u64),
+            _ => {}
+        }
+    }
+    times
+}
+
 /// Writes `content` beside the file, brings it to the disk, then renames it into place: whoever
 /// reads sees the old or the new content, and a crash leaves one of the two. Missing directories
 /// are made. A symbolic link stays one: what it points to is replaced.

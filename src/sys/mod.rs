@@ -2,6 +2,7 @@
 //! clocks.
 //! It looks and it does; what that means is decided elsewhere.
 
+pub mod adjtimex;
 pub mod ciphers;
 pub mod clock;
 pub mod dns;

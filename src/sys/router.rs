@@ -1,13 +1,13 @@
 //! The router itself, as [`Sys`]: links, routes, netifd, clocks.
 
 use super::netlink::{self, Bell, Rules};
-use super::{World, clock, events, exec, hops, knock, signals};
+use super::{World, adjtimex, clock, events, exec, files, hops, knock, signals};
 use crate::model::known::Known;
 use crate::model::lan::Mac;
 use crate::model::line::Hop;
 use crate::model::name::Family;
 use crate::model::target::{Heard, Knock};
-use crate::model::wan::{Link, Route};
+use crate::model::wan::{Link, Passage, Route};
 use crate::world::{Event, Program, Ran, RouteQuery, Sys};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
@@ -48,6 +48,20 @@ impl Sys for World {
 
     fn route(&mut self, query: &RouteQuery) -> Result<Option<Route>, String> {
         netlink::route(query)
+    }
+
+    fn marks(&mut self, family: Family) -> Result<Vec<u32>, String> {
+        netlink::marks(family)
+    }
+
+    fn passage(
+        &mut self,
+        from: Option<IpAddr>,
+        to: Option<IpAddr>,
+        by: u32,
+        mark: u32,
+    ) -> Result<Passage, String> {
+        netlink::passage(from, to, by, mark)
     }
 
     fn hops(&mut self, device: &str, source: IpAddr, most: u8) -> Known<Vec<Hop>> {
@@ -107,6 +121,14 @@ impl Sys for World {
 
     fn now(&self) -> Duration {
         clock::since_boot()
+    }
+
+    fn unsynchronised(&self) -> bool {
+        adjtimex::unsynchronised()
+    }
+
+    fn written(&self, folder: &str) -> Vec<u64> {
+        files::written(folder)
     }
 
     fn boot_id(&self) -> String {

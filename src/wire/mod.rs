@@ -3,6 +3,7 @@
 pub mod der;
 pub mod dns;
 pub mod igd;
+pub mod names;
 pub mod natpmp;
 pub mod rtnetlink;
 pub mod stun;

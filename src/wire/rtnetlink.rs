@@ -1,4 +1,4 @@
-//! rtnetlink messages (rtnetlink(7), linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h):
+//! rtnetlink messages (rtnetlink(7), linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h, linux/if.h):
 //! requests as bytes, replies as values. No sockets; hostile bytes cost themselves, never a panic.
 //!
 //! All integers are in the machine's own byte order. Lengths are checked before each read; a
@@ -6,7 +6,7 @@
 
 use crate::model::lan::Mac;
 use crate::model::name::Family;
-use crate::model::wan::{Address, Route};
+use crate::model::wan::{Address, Link, Route};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ pub const NLMSG_ERROR: u16 = 2;
 pub const NLMSG_DONE: u16 = 3;
 pub const RTM_NEWLINK: u16 = 16;
 pub const RTM_DELLINK: u16 = 17;
+pub const RTM_GETLINK: u16 = 18;
 pub const RTM_NEWADDR: u16 = 20;
 pub const RTM_DELADDR: u16 = 21;
 pub const RTM_GETADDR: u16 = 22;
@@ -22,6 +23,9 @@ pub const RTM_DELROUTE: u16 = 25;
 pub const RTM_GETROUTE: u16 = 26;
 pub const RTM_NEWNEIGH: u16 = 28;
 pub const RTM_GETNEIGH: u16 = 30;
+pub const RTM_NEWRULE: u16 = 32;
+pub const RTM_DELRULE: u16 = 33;
+pub const RTM_GETRULE: u16 = 34;
 
 const NLM_F_REQUEST: u16 = 0x01;
 const NLM_F_DUMP: u16 = 0x300;
@@ -30,6 +34,10 @@ pub const NLM_F_DUMP_INTR: u16 = 0x10;
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+
+const IFF_UP: u32 = 0x1;
+const IFF_LOOPBACK: u32 = 0x8;
+const IFLA_IFNAME: u16 = 3;
 
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -42,8 +50,12 @@ const NDA_LLADDR: u16 = 2;
 /// NUD_INCOMPLETE, NUD_FAILED, NUD_NOARP (linux/neighbour.h): nobody is known to be there.
 const NUD_NOBODY: u16 = 0x01 | 0x20 | 0x40;
 
+/// linux/fib_rules.h.
+const FRA_FWMARK: u16 = 10;
+
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
+const RTA_IIF: u16 = 3;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
@@ -75,6 +87,12 @@ pub fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     })
 }
 
+/// RTM_GETLINK for all links.
+pub fn dump_links(seq: u32) -> Vec<u8> {
+    // struct ifinfomsg: family, padding, type (u16), index (i32), flags, change.
+    request(RTM_GETLINK, NLM_F_DUMP, seq, &[0; 16])
+}
+
 /// RTM_GETADDR for all addresses of one family.
 pub fn dump_addresses(family: Family, seq: u32) -> Vec<u8> {
     // struct ifaddrmsg: family, prefixlen, flags, scope, index.
@@ -87,6 +105,12 @@ pub fn dump_neighbours(seq: u32) -> Vec<u8> {
     request(RTM_GETNEIGH, NLM_F_DUMP, seq, &[AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }
 
+/// RTM_GETRULE for all policy rules of one family.
+pub fn dump_rules(family: Family, seq: u32) -> Vec<u8> {
+    // struct fib_rule_hdr: family, lengths, tos, table, two reserved, action, flags (u32).
+    request(RTM_GETRULE, NLM_F_DUMP, seq, &[af(family), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+}
+
 /// RTM_GETROUTE: which way would the kernel send a packet to `to`, by `device` if that is not 0,
 /// from `source`, with this mark if it is not 0?
 pub fn lookup_route(
@@ -96,6 +120,15 @@ pub fn lookup_route(
     mark: u32,
     seq: u32,
 ) -> Vec<u8> {
+    lookup(to, source, &[(RTA_OIF, device), (RTA_MARK, mark)], seq)
+}
+
+/// RTM_GETROUTE: what would the kernel do with a packet that comes in by link `by`?
+pub fn lookup_passage(from: IpAddr, to: IpAddr, by: u32, mark: u32, seq: u32) -> Vec<u8> {
+    lookup(to, Some(from), &[(RTA_IIF, by), (RTA_MARK, mark)], seq)
+}
+
+fn lookup(to: IpAddr, source: Option<IpAddr>, numbers: &[(u16, u32)], seq: u32) -> Vec<u8> {
     let to = octets(to);
     let source = source.map(octets).unwrap_or_default();
     // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).
@@ -106,9 +139,9 @@ pub fn lookup_route(
     if !source.is_empty() {
         attribute(&mut body, RTA_SRC, &source);
     }
-    for (kind, value) in [(RTA_OIF, device), (RTA_MARK, mark)] {
-        if value != 0 {
-            attribute(&mut body, kind, &value.to_ne_bytes());
+    for (kind, value) in numbers {
+        if *value != 0 {
+            attribute(&mut body, *kind, &value.to_ne_bytes());
         }
     }
     request(RTM_GETROUTE, 0, seq, &body)
@@ -125,6 +158,23 @@ fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
     body.extend_from_slice(&kind.to_ne_bytes());
     body.extend_from_slice(value);
+}
+
+/// The link of a RTM_NEWLINK message, without its addresses.
+pub fn link(message: &Message<'_>) -> Option<Link> {
+    if message.kind != RTM_NEWLINK {
+        return None;
+    }
+    let (index, flags) = (u32_at(message.payload, 4)?, u32_at(message.payload, 8)?);
+    let mut attributes = attributes(message.payload.get(16..)?);
+    let (_, name) = attributes.find(|(kind, _)| *kind == IFLA_IFNAME)?;
+    Some(Link {
+        index,
+        name: String::from_utf8_lossy(name.strip_suffix(&[0])?).into_owned(),
+        up: flags & IFF_UP != 0,
+        loopback: flags & IFF_LOOPBACK != 0,
+        addresses: Vec::new(),
+    })
 }
 
 /// The interface index and the address of a RTM_NEWADDR message.
@@ -178,6 +228,16 @@ pub fn neighbour(message: &Message<'_>) -> Option<(u32, Mac, Ipv6Addr)> {
     Some((index, mac?, to?))
 }
 
+/// The mark that a RTM_NEWRULE message's rule looks for.
+pub fn mark(message: &Message<'_>) -> Option<u32> {
+    if message.kind != RTM_NEWRULE {
+        return None;
+    }
+    let mut attributes = attributes(message.payload.get(12..)?);
+    let (_, value) = attributes.find(|(kind, _)| *kind == FRA_FWMARK)?;
+    u32_at(value, 0)
+}
+
 /// The reply to [`lookup_route`]; `None` where packets go nowhere.
 pub fn route(message: &Message<'_>) -> Option<Route> {
     let family = *message.payload.first()?;
@@ -206,11 +266,11 @@ pub fn error(message: &Message<'_>) -> Option<i32> {
     u32_at(message.payload, 0).map(|code| (code as i32).wrapping_neg())
 }
 
-/// Can this change what we publish? Addresses and links: yes. Routes: only default ones, so that
-/// a router with a full table does not keep us awake.
+/// Can this change what we publish? Addresses, links and rules: yes. Routes: only default ones, so
+/// that a router with a full table does not keep us awake.
 pub fn is_news(message: &Message<'_>) -> bool {
     match message.kind {
-        RTM_NEWLINK | RTM_DELLINK | RTM_NEWADDR | RTM_DELADDR => true,
+        RTM_NEWLINK | RTM_DELLINK | RTM_NEWADDR | RTM_DELADDR | RTM_NEWRULE | RTM_DELRULE => true,
         RTM_NEWROUTE | RTM_DELROUTE => message.payload.get(1) == Some(&0),
         _ => false,
     }
@@ -310,6 +370,32 @@ mod tests {
         assert_eq!(address.valid, None);
     }
 
+    /// A link message whose last attribute, an empty one, claims `len` bytes; qemu's user mode says
+    /// 0x400 for 4 on big-endian machines.
+    fn link_message(len: u16) -> Vec<u8> {
+        let mut body = vec![0, 0, 0, 0];
+        body.extend(7u32.to_ne_bytes());
+        body.extend(0x11043u32.to_ne_bytes());
+        body.extend([0; 4]);
+        body.extend(attribute(IFLA_IFNAME, b"wan0\0"));
+        body.extend(attribute(13, &1000u32.to_ne_bytes()));
+        body.extend(len.to_ne_bytes());
+        body.extend(0x8041u16.to_ne_bytes());
+        request(RTM_NEWLINK, 2, 1, &body)
+    }
+
+    #[test]
+    fn a_link_whatever_follows_its_name() {
+        for len in [4, 0x400, 0, 1, u16::MAX] {
+            let bytes = link_message(len);
+            let link = link(&messages(&bytes).next().unwrap()).unwrap();
+            assert_eq!((link.index, &*link.name, link.up, link.loopback), (7, "wan0", true, false));
+        }
+        assert_eq!(messages(&pppoe()).filter_map(|m| link(&m)).count(), 0);
+        let asked = dump_links(3);
+        assert_eq!(messages(&asked).next().unwrap().kind, RTM_GETLINK);
+    }
+
     #[test]
     fn two_messages_in_one_datagram() {
         let mut bytes = pppoe();
@@ -342,7 +428,7 @@ mod tests {
             }
             for message in messages(&bytes).take(1000) {
                 let _ = (address(&message), route(&message), error(&message));
-                let _ = (is_news(&message), neighbour(&message));
+                let _ = (is_news(&message), neighbour(&message), mark(&message), link(&message));
             }
         }
     }
@@ -418,6 +504,26 @@ mod tests {
             let want = Route { device: 7, gateway, source: Some(own) };
             assert_eq!(route(&messages(&bytes).next().unwrap()), Some(want));
         }
+    }
+
+    #[test]
+    fn a_rule_looks_for_a_mark() {
+        // `fwmark 0x100/0x3f00 lookup 1`, as the kernel tells it.
+        let mut body = vec![AF_INET, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0];
+        body.extend(attribute(15, &1u32.to_ne_bytes()));
+        body.extend(attribute(6, &2001u32.to_ne_bytes()));
+        body.extend(attribute(FRA_FWMARK, &0x100u32.to_ne_bytes()));
+        body.extend(attribute(16, &0x3f00u32.to_ne_bytes()));
+        let bytes = request(RTM_NEWRULE, 2, 1, &body);
+        assert_eq!(mark(&messages(&bytes).next().unwrap()), Some(0x100));
+        for len in 0..bytes.len() {
+            assert_eq!(messages(&bytes[..len]).filter_map(|m| mark(&m)).count(), 0);
+        }
+        let without = request(RTM_NEWRULE, 2, 1, &body[..12]);
+        assert_eq!(mark(&messages(&without).next().unwrap()), None);
+        let asked = dump_rules(Family::Ipv6, 3);
+        let asked = messages(&asked).next().unwrap();
+        assert_eq!((asked.kind, asked.payload.len(), asked.payload[0]), (34, 12, AF_INET6));
     }
 
     #[test]

@@ -50,6 +50,35 @@ def need(*programs):
             raise Skip(f"{program} is not installed")
 
 
+def peak(argv, space=lambda function: function()):
+    """What a program printed, and the most memory it had in KB: looked at when all is done but
+    printing, which a full pipe holds up. (What wait4 tells would hold our own size, too.)"""
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    full = os.write(write, b" " * 4096)
+    process = space(lambda: subprocess.Popen(argv, stdout=write, stderr=subprocess.DEVNULL))
+    os.close(write)
+    before, until = None, time.monotonic() + 60
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        with open(f"/proc/{process.pid}/stat") as file:
+            now = file.read().rsplit(")", 1)[1].split()
+        with open(f"/proc/{process.pid}/wchan") as file:
+            waits = "pipe" in file.read()
+        # Asleep in a write, and no work was done since.
+        if now[0] == "Z" or (waits and before == now[11:13]):
+            break
+        before = now[11:13] if waits else None
+    with open(f"/proc/{process.pid}/status") as file:
+        size = [int(line.split()[1]) for line in file if line.startswith("VmHWM")]
+    with os.fdopen(read, "rb") as pipe:
+        text = pipe.read()[full:]
+    process.wait()
+    if not size:
+        raise Failed(f"{argv} ended without printing")
+    return text.decode(), size[0]
+
+
 def binary():
     """The reachd to test."""
     path = os.environ.get("REACHD") or os.path.join(TOP, "target", "release", "reachd")

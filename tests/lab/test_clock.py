@@ -4,8 +4,9 @@ import glob
 import os
 import time
 
-from house import Failed, Skip, never, wait_for
-from servers import Cloudflare, authority
+import lookups
+from house import BIND, OUTSIDE, Failed, Skip, need, never, wait_for
+from servers import Cloudflare, Lookups, authority
 
 A = "203.0.113.5"
 LONG_AGO = "@1970-01-01 00:01:00\n"
@@ -79,6 +80,23 @@ def test_clock_unset_needs_no_tls(house):
     house.follows(A=A, within=5)
 
 
+def test_clock_unset_asks_by_other_means(house):
+    """A lookup by TLS would be in vain; STUN and DNS need no clock, nor does the UPDATE."""
+    clock = FakeClock(house)
+    clock.set(LONG_AGO)
+    by_tls = Lookups(house)
+    lookups.coturn(house)
+    lookups.powerdns(house)
+    house.share_line()
+    house.add("100.64.0.9/10")
+    urls = ["https://ip.alpha.test/", "https://ip.gamma.test/", f"stun:{lookups.STUN}",
+            "dns:myip.opendns.com@beta.test/A"]
+    house.daemon(house.config(shared_line="outside", extra=lookups.listing(urls)), **clock.env)
+    house.follows(A=OUTSIDE)
+    if sum(server.connections for server in by_tls.servers.values()):
+        raise Failed("TLS was tried without a clock")
+
+
 def test_clock_stale(house):
     """The time is possible, but old (OpenWrt sets it to the newest file's): TLS says so, and is
     tried at once when it is set, whatever patience had grown by then."""
@@ -98,6 +116,100 @@ def test_clock_stale(house):
 
 
 test_clock_stale.seconds = 22
+
+
+class Router:
+    """A router that has just booted, without a clock of its own: what it shows is where a file in
+    /etc was written `days` ago. `kernel`: what adjtimex(2) returns, 5 while nobody has set it."""
+
+    def __init__(self, house, days=2, file=12):
+        need("strace", "unshare")
+        if not os.path.exists("/proc/self/ns/time"):
+            raise Skip("this kernel has no time namespaces")
+        self.house, self.clock, self.days = house, FakeClock(house), days
+        self.clock.set(f"-{days}d\n")
+        house.add(f"{A}/24")
+        authority(house)
+        # On that day it was not valid yet.
+        self.fake = Cloudflare(house, certificate=house.ca.issue("cloud.test", begin=stamp(-1)))
+        house.rtr.tmpfs("/etc", "mode=755")
+        self.file = file
+
+    def starts(self, up, kernel=5):
+        """The daemon, so many seconds after the boot."""
+        offset = up - int(time.clock_gettime(time.CLOCK_BOOTTIME))
+
+        def files():
+            os.makedirs("/etc/config", exist_ok=True)
+            with open("/etc/resolv.conf", "w") as file:
+                file.write(f"nameserver {BIND}\n")
+            now = time.time() - 86400 * self.days
+            for path in ("/etc/config/network", "/etc/resolv.conf", "/etc/config", "/etc"):
+                if path.endswith("network"):
+                    open(path, "w").close()
+                os.utime(path, (now - up + self.file,) * 2)
+        self.house.rtr(files)
+        wrap = ["unshare", "--time", f"--boottime={offset}", "--", "strace", "-D", "-f", "-qq", "-o",
+                self.house.path("strace"), "-e", "trace=adjtimex",
+                "-e", f"inject=adjtimex:retval={kernel}"]
+        return self.house.daemon(self.fake.config(), wrap, **self.clock.env, NO_FAKE_STAT="1")
+
+    def asked(self):
+        with open(self.house.path("strace")) as file:
+            return file.read().count("adjtimex(")
+
+
+STALE = (r"the clock of this machine may be old: it shows 20..-..-.., the boot took that from a file, "
+         "and the kernel says that nobody has set it since")
+
+
+def test_clock_stale_is_waited_for(house):
+    """No call in vain; the moment it is right, no matter who says so, it goes on."""
+    router = Router(house)
+    daemon = router.starts(up=40)
+    daemon.says(STALE)
+    time.sleep(1.5)
+    if router.fake.server.connections or not router.asked():
+        raise Failed(f"{router.fake.server.connections} connections, {router.asked()} questions")
+    router.clock.set("+0\n")
+    holds(router.fake, 7)
+    if daemon.log().count("may be old") != 1:
+        raise Failed("it repeats itself")
+
+
+def test_clock_stale_until_somebody_says_it_is_right(house):
+    """The kernel goes on saying that nobody set it, as some NTP clients leave it."""
+    router = Router(house, days=0)
+    daemon = router.starts(up=40)
+    daemon.says(STALE)
+    code, _ = house.once(words=("clock",))
+    if code != 0:
+        raise Failed(f"exit code {code}")
+    holds(router.fake, 1.5)
+
+
+def test_clock_stale_not_for_ever(house):
+    """Five minutes after the boot it is tried with the clock there is."""
+    router = Router(house, days=0)
+    router.starts(up=294).says(STALE)
+    holds(router.fake, 12)
+
+
+def test_clock_of_a_virtual_machine(house):
+    """Nobody takes the kernel's mark away there, but no file tells of an old clock either."""
+    router = Router(house, days=0, file=-86400)
+    daemon = router.starts(up=40)
+    holds(router.fake, 3)
+    if "may be old" in daemon.log() or not router.asked():
+        raise Failed(f"{router.asked()} questions to the kernel")
+
+
+def test_clock_that_ntp_has_set(house):
+    router = Router(house, days=0)
+    daemon = router.starts(up=40, kernel=0)
+    holds(router.fake, 3)
+    if "may be old" in daemon.log() or not router.asked():
+        raise Failed(f"{router.asked()} questions to the kernel")
 
 
 def test_clock_step_is_heard(house):

@@ -4,6 +4,7 @@ import json
 import time
 
 from house import OUTSIDE, Failed
+from lookups import CHAOS, listing, silent
 from servers import Lookups
 
 A, SHARED, HOME = "203.0.113.5", "100.64.0.9", "192.168.5.20"
@@ -86,3 +87,25 @@ def test_line_offline(house):
 
 
 test_line_offline.seconds = 12
+
+
+def test_line_dead_lookups_cost_their_time_once(house):
+    """Two that do not answer, by two means: their deadline, not twice that; the others count."""
+    lookups = Lookups(house)
+    silent(house, "ip daddr 192.0.2.81 tcp dport 443", "udp dport 3478")
+    house.add(f"{A}/24")
+    urls = ["https://ip.alpha.test/", f"stun:{CHAOS}", "https://ip.beta.test/",
+            "https://ip.gamma.test/"]
+    house.write_config(house.config(extra=listing(urls)))
+    begin = time.monotonic()
+    wan = line(house, within=4.5)
+    took = time.monotonic() - begin
+    expect(wan, "public", "proved", A)
+    if took < 2.8 or lookups.asked() != 2:
+        raise Failed(f"after {took:.1f} s, {lookups.asked()} answers: {wan}")
+    dead = [seen for seen in wan["seen"] if "error" in seen]
+    if [seen["service"] for seen in dead] != urls[:2]:
+        raise Failed(f"{wan['seen']}")
+
+
+test_line_dead_lookups_cost_their_time_once.seconds = 5

@@ -29,7 +29,7 @@ def test_lookup_stun_and_dns(house):
     took = house.follows(A=OUTSIDE)
     if took > 1.5:
         raise Failed(f"{took:.1f} s for three answers")
-    daemon.says(r"lookup stun:192\.0\.2\.81: 198\.51\.100\.7$")
+    daemon.says(r"lookup stun:192\.0\.2\.81: 198\.51\.100\.7\n")
 
 
 def test_lookup_chaos(house):
@@ -78,7 +78,7 @@ def test_lookup_gateway(house):
                           extra=lookups.listing(["gateway:", f"stun:{lookups.STUN}"]))
     daemon = house.daemon(config)
     house.follows(A="5.5.5.5", within=5)
-    daemon.says(r"lookup gateway:: 5\.5\.5\.5$")
+    daemon.says(r"lookup gateway:: 5\.5\.5\.5\n")
 
 
 def test_lookup_gateway_behind_cgnat(house):

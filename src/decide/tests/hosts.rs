@@ -19,12 +19,12 @@ fn a_lifetime_that_ends_is_a_reason_to_look_again() {
 #[test]
 fn without_a_clock_what_needs_one_waits_and_the_rest_does_not() {
     let mut view = eth(&["93.184.7.20"]);
-    view.clock_unset = Some(86_400 + 7);
+    view.clock = Clock::Unset(86_400 + 7);
     let there = vec![ip("93.184.7.20")];
     let config = |provider| config(provider, SharedLine::Skip);
     let decision = one(&view, &Journal::default(), &config("cloudflare"));
     assert_eq!(decision.step, Step::Clock(there.clone()));
-    assert_eq!(decision.again, Some(NOW + CLOCK_RETRY));
+    assert_eq!(decision.again, Some(NOW + clock::RETRY));
     assert!(decision.why.contains("shows 1970-01-02, "), "{}", decision.why);
     // RFC 8945 5.2.3: the server tells its time.
     for local in ["hosts", "rfc2136"] {
@@ -34,12 +34,22 @@ fn without_a_clock_what_needs_one_waits_and_the_rest_does_not() {
     let cloudflare = config("cloudflare");
     let decision = one(&view, &confirmed(&cloudflare, "93.184.7.20"), &cloudflare);
     assert_eq!(decision.step, Step::Right(there), "confirmed stays confirmed");
+    // A clock that may be old is no better, and is waited for in the same way.
+    let mut stale = eth(&["93.184.7.20"]);
+    stale.clock = Clock::Stale(1_795_000_000);
+    let decision = one(&stale, &Journal::default(), &cloudflare);
+    assert_eq!(decision.step, Step::Clock(vec![ip("93.184.7.20")]));
+    assert_eq!(decision.again, Some(NOW + clock::RETRY));
+    let want = "the clock of this machine may be old: it shows 2026-11-18, the boot took that from a \
+                file, and the kernel says that nobody has set it since; certificates and signatures \
+                need the right time. Waiting for NTP, at most until 5 minutes after the boot";
+    assert_eq!(decision.why, want);
     // Asking the outside by TLS would be in vain as well.
     let mut shared = eth(&["100.64.7.9"]);
-    shared.clock_unset = Some(0);
+    shared.clock = Clock::Unset(0);
     let outside = super::config("cloudflare", SharedLine::Outside);
     assert_eq!(one(&shared, &Journal::default(), &outside).step, Step::Unknown);
-    shared.clock_unset = None;
+    shared.clock = Clock::Right;
     let decision = one(&shared, &Journal::default(), &outside);
     assert_eq!(decision.step, Step::Ask(Some("eth1".into())));
 }

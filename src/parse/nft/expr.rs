@@ -2,7 +2,9 @@
 
 use super::{names, strings};
 use crate::model::name::Family;
-use crate::model::ruleset::{Action, Expr, Field, Key, Match, Op, Part, Target, Values};
+use crate::model::ruleset::{
+    Action, Expr, Field, Key, Mark, Marks, Match, Op, Part, Target, Values,
+};
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -33,6 +35,8 @@ pub struct Reader {
     pub written: Vec<String>,
     /// The rule's counter.
     pub packets: Option<u64>,
+    /// What the rule does with marks.
+    pub marks: Marks,
 }
 
 /// Statements that leave a packet and its way as they are. A mark is taken as unknown wherever it
@@ -94,6 +98,7 @@ impl Reader {
                 self.written.push(name);
             }
             "mangle" => {
+                self.mark(body, out);
                 if !harmless(body.get("key")) {
                     out.push(unknown("a rewrite of the packet"));
                 }
@@ -116,10 +121,56 @@ impl Reader {
                 }
                 out.push(Expr::Do(action("reject", body)));
             }
+            // Of iptables' words nft shows the name at most.
+            "xt" => {
+                let name = text(body, "name");
+                self.marks.unread |= name.is_empty() || name.contains("MARK");
+                out.push(unknown(kind));
+            }
             _ if NEUTRAL.contains(&kind) => {}
             _ => match action(kind, body) {
                 Action::Unknown(what) if kind != "queue" => out.push(unknown(&what)),
                 action => out.push(Expr::Do(action)),
+            },
+        }
+    }
+
+    /// `meta mark set`, `ct mark set`: which, and of packets from where.
+    fn mark(&mut self, body: &Value, before: &[Expr]) {
+        let of = |kind: &str| body.get("key").and_then(|key| key.get(kind));
+        let packet = match (of("meta"), of("ct")) {
+            (Some(key), _) if text(key, "key") == "mark" => true,
+            (_, Some(key)) if text(key, "key") == "mark" => false,
+            _ => return,
+        };
+        let device = |expr: &Expr| match expr {
+            Expr::Match(Match { key, op: Op::Is, values }) if values.set.is_none() => {
+                key.iter().any(|part| part.field == Field::InDevice).then(|| values.names.clone())
+            }
+            _ => None,
+        };
+        let by = before.iter().find_map(device).unwrap_or_default();
+        self.mark_of(body.get("value").unwrap_or(&Value::Null), packet, &by);
+    }
+
+    fn mark_of(&mut self, value: &Value, packet: bool, by: &[String]) {
+        let pair = |of: &Value| Some((of.get(0)?.clone(), of.get(1)?.as_u64()?));
+        let inner = value.as_object().and_then(|object| object.iter().next());
+        match inner {
+            None => match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
+                Some(value) => self.marks.set.push(Mark { value, packet, by: by.to_vec() }),
+                None => self.marks.unread = true,
+            },
+            Some((kind, key)) if text(key, "key") == "mark" => {
+                self.marks.restored |= packet && kind == "ct";
+            }
+            Some((kind, both)) => match (kind.as_str(), pair(both)) {
+                ("&", Some((of, _))) => self.mark_of(&of, packet, by),
+                ("|" | "^", Some((of, bits))) => {
+                    self.mark_of(&of, packet, by);
+                    self.mark_of(&bits.into(), packet, by);
+                }
+                _ => self.marks.unread = true,
             },
         }
     }

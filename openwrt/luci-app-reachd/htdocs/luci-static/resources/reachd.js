@@ -7,6 +7,45 @@
 
 const UNITS = [[86400, _('%d d')], [3600, _('%d h')], [60, _('%d min')], [1, _('%d s')]];
 
+/* What the ISP gives, by the words of `reachd line`. */
+const LINES = {
+	public: ['success', _('public address')],
+	cgnat: ['warning', _("carrier's NAT (CGNAT)")],
+	cgnat_behind_nat: ['warning', _("carrier's NAT (CGNAT), above another router")],
+	double_nat: ['warning', _('double NAT: another router above')],
+	ds_lite: ['warning', _('DS-Lite: the ISP translates IPv4')],
+	map_e: ['notice', _('MAP-E: an address shared by ports')],
+	map_t: ['notice', _('MAP-T: an address shared by ports')],
+	lw4o6: ['notice', _('lw4o6: an address shared by ports')],
+	'464xlat': ['warning', _('464XLAT: the ISP translates IPv4')],
+	vpn_egress: ['warning', _('VPN: packets leave through a tunnel')],
+	mobile_carrier: ['warning', _("mobile network with the carrier's NAT")],
+	down: ['danger', _('down')],
+	unknown: ['notice', _('could not tell')],
+};
+const REACH = {
+	proved: ['success', _('yes, proved')],
+	open: ['success', _('probably')],
+	partial: ['warning', _('in part')],
+	blocked: ['warning', _('no, blocked')],
+	down: ['warning', _('no, the target is down')],
+	unknown: ['notice', _('could not tell')],
+};
+const EXPOSE = {
+	ok: ['success', _('fine')],
+	review: ['warning', _('look at it')],
+	danger: ['danger', _('should not be open')],
+};
+const SEVERITY = {
+	critical: ['danger', _('critical')],
+	high: ['danger', _('high')],
+	medium: ['warning', _('medium')],
+	low: ['notice', _('low')],
+	info: ['notice', _('info')],
+};
+
+const ports = ranges => (ranges ?? []).map(([from, to]) => from == to ? from : `${from}-${to}`).join(' ');
+
 const ask = (method, params) => {
 	const call = rpc.declare({ object: 'reachd', method, params, reject: true });
 	return (...args) => call(...args).then(answer => {
@@ -25,6 +64,7 @@ return baseclass.extend({
 	update: ask('update'),
 	providers: ask('providers'),
 	config: ask('config'),
+	line: ask('line'),
 	report: ask('report'),
 	secret: ask('secret', ['account', 'option', 'value']),
 
@@ -107,5 +147,54 @@ return baseclass.extend({
 					[this.badge(kind, text), ...more.map(line => this.note(line))],
 				];
 			}), _('There is no name yet. Add an account and a name in the settings.'));
+	},
+
+	/* A word this page does not know yet is shown as it is. */
+	verdict(words, word) {
+		return this.badge(...(words[word] ?? ['notice', word]));
+	},
+
+	forwards(report) {
+		return this.table([_('Forward'), _('Port'), _('To'), _('Can get in'), _('Should it')],
+			report.forwards.map(forward => [
+				[E('strong', {}, [forward.name || forward.uid])],
+				[`${(forward.proto ?? []).join(' ')} ${ports(forward.ext)}`.trim()],
+				[[forward.target?.host, forward.target?.ip, ports(forward.target?.ports)]
+					.filter(part => part).join(' ')],
+				[this.verdict(REACH, forward.reach?.certainty == 'proved'
+					? 'proved' : forward.reach?.verdict),
+					forward.reach?.why ? this.note(forward.reach.why) : ''],
+				[this.verdict(EXPOSE, forward.expose?.verdict)],
+			]), _('Nothing is forwarded.'));
+	},
+
+	finding(finding) {
+		return E('div', { 'style': 'margin-bottom:1em' }, [
+			this.verdict(SEVERITY, finding.severity), ' ',
+			E('strong', {}, [`${finding.subject}: ${finding.title}`]),
+			E('div', {}, [finding.text]),
+			finding.fix ? E('div', {}, [E('em', {}, [_('What to do:'), ' ']), finding.fix]) : '',
+			finding.snippet ? E('pre', { 'style': 'white-space:pre-wrap' }, [finding.snippet]) : '',
+		]);
+	},
+
+	/* What is wrong, the worst first. */
+	findings(report) {
+		const order = Object.keys(SEVERITY);
+		const all = report.findings.filter(finding => finding.status == 'fail')
+			.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
+		return all.length ? all.map(finding => this.finding(finding))
+			: [E('em', {}, [_('Nothing was found to be wrong.')])];
+	},
+
+	/* What the line of a WAN is, from `reachd line`. */
+	kind(wan) {
+		return E('div', { 'style': 'margin-bottom:.8em' }, [
+			E('strong', {}, [[wan.iface ?? wan.dev, wan.iface && wan.dev && wan.dev != wan.iface ? `(${wan.dev})` : '',
+				wan.family == 'ipv6' ? 'IPv6' : 'IPv4'].filter(word => word).join(' ')]), ' ',
+			this.verdict(LINES, wan.nat.kind),
+			wan.nat.certainty == 'proved' ? E('small', {}, [' ', _('proved')]) : '',
+			wan.meaning ? this.note(wan.meaning) : '',
+		]);
 	},
 });

@@ -61,6 +61,13 @@ return view.extend({
 		put('reasons', this.part(why, why => this.reasons(why)));
 	},
 
+	/* What takes seconds comes when it is there, and is not asked again until the page is. */
+	later(id, ask, show) {
+		dom.content(this.parts[id], [E('em', {}, [_('Looking…')])]);
+		return ask().catch(error => error)
+			.then(answer => dom.content(this.parts[id], this.part(answer, show)));
+	},
+
 	/* Rings the service, then shows what came of it. */
 	ring(method, said) {
 		return reachd[method]().then(() => {
@@ -98,12 +105,19 @@ return view.extend({
 						_('reachd tries everything again.')),
 				]),
 			]),
-			E('div', { 'class': 'cbi-section' }, [E('h3', {}, [_('Line')]), part('wans')]),
+			E('div', { 'class': 'cbi-section' }, [
+				E('h3', {}, [_('Line')]), part('line'), part('wans')]),
+			E('div', { 'class': 'cbi-section' }, [
+				E('h3', {}, [_('Port forwards')]), part('forwards')]),
 			E('details', { 'class': 'cbi-section' }, [
 				E('summary', { 'style': 'cursor:pointer' }, [_('What would be done now, and why')]),
 				part('reasons')]),
 		]);
 		this.fill(answers);
+		// One after the other: LuCI would wait for both, and small routers have one core.
+		this.later('line', reachd.line, answer => answer.line.wans.map(wan => reachd.kind(wan)))
+			.then(() => this.later('forwards', reachd.report, report => [
+				reachd.forwards(report), E('h4', {}, [_('Findings')]), ...reachd.findings(report)]));
 		poll.add(() => this.load().then(answers => this.fill(answers)), 10);
 		return page;
 	},

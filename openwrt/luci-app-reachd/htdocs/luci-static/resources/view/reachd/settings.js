@@ -75,7 +75,10 @@ const COMMON = {
 		{ name: 'password', kind: 'secret', help: 'for {password} and {basic}' },
 	],
 };
-const TOPICS = [['address', _('a new address')], ['trouble', _('a name that cannot be kept')]];
+const TOPICS = [
+	['address', _('a new address')], ['trouble', _('a name that cannot be kept')],
+	['line', _('another kind of line')], ['report', _('port forwards and findings that changed')],
+];
 const SHARED = [
 	['skip', _('publish nothing, and say so')],
 	['outside', _('publish the address that the Internet sees')],
@@ -277,9 +280,10 @@ return view.extend({
 		return rows;
 	},
 
-	/* Several of a few words; none listed means all. */
-	boxes(section, option, choices) {
-		const listed = [].concat(section.options[option] ?? choices.map(([value]) => value));
+	/* Several of a few words; none listed means all, or the first so many. */
+	boxes(section, option, choices, first) {
+		const listed = [].concat(section.options[option]
+			?? choices.slice(0, first).map(([value]) => value));
 		const boxes = choices.map(([value, text]) => E('label', { 'style': 'margin-right:1em' }, [
 			E('input', {
 				'type': 'checkbox', 'data-value': value,
@@ -295,7 +299,7 @@ return view.extend({
 	hook(hook) {
 		return [
 			...this.rows(hook, COMMON.hook),
-			this.row(hook, 'on', _('Tell me of'), '', this.boxes(hook, 'on', TOPICS)),
+			this.row(hook, 'on', _('Tell me of'), '', this.boxes(hook, 'on', TOPICS, 2)),
 			this.more(hook, [...COMMON.hook_more, ...COMMON.account]),
 		];
 	},

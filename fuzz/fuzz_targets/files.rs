@@ -1,0 +1,9 @@
+//! The group `files` of readers.rs.
+
+#![no_main]
+
+#[path = "../readers.rs"]
+#[allow(dead_code)]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::run(readers::files, bytes));
