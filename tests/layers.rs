@@ -28,6 +28,7 @@ const MAY_NAME_SYS: &[&str] = &["main", "sys"];
 const WORLDLY: &[&str] = &[
     "ureq",
     "rustls::",
+    "webpki::",
     "nix::",
     "pnet::",
     "std::net::Tcp",

@@ -3,6 +3,7 @@
 //! It looks and it does; what that means is decided elsewhere.
 
 pub mod adjtimex;
+pub mod ciphers;
 pub mod clock;
 pub mod dns;
 pub mod events;

@@ -5,7 +5,7 @@
 //! only those stay that can end this chain: whose subject is an issuer in it. rustls then
 //! decides with just these. That costs one pass over the file and no memory.
 
-use super::files;
+use super::{ciphers, files};
 use crate::model::utc::utc;
 use crate::wire::der;
 use crate::world::NetErrorKind;
@@ -36,7 +36,7 @@ pub fn config(ca_file: Option<&str>) -> Result<Arc<ClientConfig>, (NetErrorKind,
             (NetErrorKind::Config, format!("could not read the trust roots {path}: {why}"))
         })?;
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(ciphers::provider());
     let roots = Roots { file: ca_file.map(str::to_string), provider: provider.clone() };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
