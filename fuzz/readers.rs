@@ -253,8 +253,8 @@ fn names_reply(_: &str, bytes: &[u8]) {
         (reply[7], reply[11]) = (4, 0);
         reply.extend(bytes);
         if let Some(told) = names::records(&question, &reply) {
-            assert!(told.aliases.len() <= names::MOST_ALIASES + 1);
-            let words = told.aliases.iter().chain(&told.servers);
+            assert!(told.answer.aliases.len() <= names::MOST_ALIASES + 1);
+            let words = told.answer.aliases.iter().chain(&told.servers);
             assert!(words.flat_map(|word| word.chars()).all(|c| c.is_ascii_graphic()));
         }
         let _ = names::records(&question, bytes);

@@ -16,9 +16,7 @@ use rustls::crypto::{
 };
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
-use rustls::{
-    CipherSuiteCommon, Error, SignatureScheme, SupportedCipherSuite, Tls13CipherSuite,
-};
+use rustls::{CipherSuiteCommon, Error, SignatureScheme, SupportedCipherSuite, Tls13CipherSuite};
 use std::sync::Arc;
 use webpki::ring::*;
 
