@@ -68,11 +68,12 @@ pub fn bundle(place: &mut Place, mask: Option<u64>, asks: &Asks) -> Vec<u8> {
         put(passages::FILE, passages::write(passed).as_bytes());
     }
     put(MISSING, missing.as_bytes());
-    // Of the daemon's memory what a report reads; names and accounts are nobody's business.
+    // Of the daemon's memory what a report reads; names and accounts are nobody's business. It lies
+    // where a report without a config looks for it.
     let path = config::none().journal;
     let path = path.trim_start_matches('/');
     let (boot, now) = (place.sys.boot_id(), place.sys.now());
-    if let Known::Known(Some(bytes)) = place.file(path)
+    if let Known::Known(Some(bytes)) = place.file(asks.config.journal.trim_start_matches('/'))
         && let Ok(journal) = Journal::from_text(&bytes, &boot, now)
     {
         let text = journal.shown().to_text("-", now);

@@ -168,6 +168,23 @@ fn a_torn_journal_costs_a_recheck_and_says_so() {
     }
 }
 
+/// Where the owner keeps it; a bundle has it where a report looks.
+#[test]
+fn a_bundle_has_the_journal_without_names() {
+    let dir = Dir::new("bundle");
+    dir.write("journal", include_str!("../fuzz/seeds/journal-full"));
+    let config = dir.write(
+        "reachd.conf",
+        &format!("config reachd 'main'\n\toption journal '{}'\n", dir.path("journal")),
+    );
+    let tar = dir.path("bundle.tar");
+    let output = dir.reachd(&["collect", &tar, "-c", &config, "--no-targets", "--no-names"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let tar = String::from_utf8_lossy(&fs::read(tar).unwrap()).into_owned();
+    assert!(tar.contains("var/run/reachd/journal") && tar.contains("203.0.113.9"));
+    assert!(!tar.contains("home.example.org") && !tar.contains("api.example"));
+}
+
 #[test]
 fn why_changes_nothing() {
     let dir = Dir::new("why");
