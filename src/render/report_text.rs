@@ -225,10 +225,11 @@ fn tail(report: &Report, notes: &[&str], out: &mut String) {
     let blocked = reach(&|reach| matches!(reach, Reach::Blocked(_) | Reach::Down | Reach::Partial));
     let unknown = reach(&|reach| *reach == Reach::Unknown);
     let danger = report.verdicts.iter().filter(|v| v.expose == Expose::Danger).count();
+    let count = report.forwards.len();
     let text = format!(
-        "{} forwards: {blocked} blocked or partly so, {danger} in danger, {unknown} unknown. \
+        "{count} forward{}: {blocked} blocked or partly so, {danger} in danger, {unknown} unknown. \
          reachd explain ID tells more.",
-        report.forwards.len()
+        if count == 1 { "" } else { "s" }
     );
     push(out, "", &text);
 }
