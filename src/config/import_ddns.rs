@@ -590,4 +590,4 @@ fn by_url<'p>(old: &mut Old<'_>, find: Find<'p>) -> Result<Target<'p>, String> {
 
 #[cfg(test)]
 #[path = "import_ddns_tests.rs"]
-mod tests;
+pub(super) mod tests;

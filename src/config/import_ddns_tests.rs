@@ -10,7 +10,7 @@ fn imported(text: &[u8]) -> String {
 }
 
 /// The new config is one, whatever may be warned of.
-fn checked(text: &str) -> crate::model::config::Config {
+pub fn checked(text: &str) -> crate::model::config::Config {
     let (config, complaints) =
         read("imported", text.as_bytes(), 0o600, &mut |_| Err("no files here".into()));
     let errors: Vec<String> = complaints

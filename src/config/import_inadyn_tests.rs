@@ -1,20 +1,7 @@
 //! What becomes of old configs, and that what comes out is one of ours.
 
-use super::super::{Severity, read};
+use super::super::import_ddns::tests::checked;
 use super::*;
-
-/// The new config is one, whatever may be warned of.
-fn checked(text: &str) {
-    let (config, complaints) =
-        read("imported", text.as_bytes(), 0o600, &mut |_| Err("no files here".into()));
-    let errors: Vec<String> = complaints
-        .iter()
-        .filter(|complaint| complaint.severity == Severity::Error)
-        .map(|complaint| complaint.to_string())
-        .collect();
-    assert_eq!(errors, [""; 0], "{text}");
-    assert!(config.is_some());
-}
 
 const EVERYTHING: &str = include_str!("../../tests/data/inadyn/everything");
 

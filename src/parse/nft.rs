@@ -135,19 +135,23 @@ impl Reader {
         self.home(object).map(|table| table.chains.push(chain)).is_some()
     }
 
+    /// With what is left of the bound.
+    fn reader(&self) -> expr::Reader {
+        expr::Reader {
+            spans: 0,
+            budget: SPANS.saturating_sub(self.spans),
+            written: vec![],
+            packets: None,
+            marks: Marks::default(),
+        }
+    }
+
     fn rule(&mut self, object: &Map<String, Value>, long: bool) -> bool {
         self.rules += 1;
         let Some(chain) = name(object, "chain").filter(|_| self.rules <= RULES) else {
             return false;
         };
-        let budget = SPANS.saturating_sub(self.spans);
-        let mut reader = expr::Reader {
-            spans: 0,
-            budget,
-            written: vec![],
-            packets: None,
-            marks: Marks::default(),
-        };
+        let mut reader = self.reader();
         let exprs = match object.get("expr").and_then(Value::as_array) {
             Some(list) if !long => reader.exprs(list),
             _ => vec![expr::unknown("a rule too long to read")],
@@ -178,14 +182,7 @@ impl Reader {
     fn set(&mut self, object: &Map<String, Value>, long: bool) -> bool {
         let Some(name) = name(object, "name") else { return false };
         let elements = object.get("elem").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let budget = SPANS.saturating_sub(self.spans);
-        let mut reader = expr::Reader {
-            spans: 0,
-            budget,
-            written: vec![],
-            packets: None,
-            marks: Marks::default(),
-        };
+        let mut reader = self.reader();
         let (values, actions) = if long || elements.len() > SET_ELEMENTS {
             let why = format!("the set @{name} has too many elements to look into");
             (Values { unknown: Some(why), ..Values::default() }, vec![])
