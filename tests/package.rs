@@ -107,6 +107,26 @@ fn what_the_deb_is_made_of_is_there() {
     assert!(count > 7, "{assets}");
 }
 
+/// Removal keeps secrets, purging takes them. The script's own paths are led into a folder.
+#[test]
+fn purging_the_deb_takes_the_secrets() {
+    let dir = Dir::new("purge");
+    let script = include_str!("../packaging/debian/postrm");
+    let led = script.replace(" /", &format!(" {}/", dir.path("")));
+    for folder in ["etc/reachd", "var/lib/reachd"] {
+        fs::create_dir_all(dir.path(folder)).unwrap();
+    }
+    dir.write("etc/reachd/cf.token", "abc");
+    for (word, there) in [("remove", true), ("upgrade", true), ("purge", false)] {
+        let ran = Command::new("sh").args(["-c", &led, "postrm", word]).output().unwrap();
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{word}: {ran:?}");
+        for path in ["etc/reachd/cf.token", "var/lib/reachd"] {
+            let found = std::path::Path::new(&dir.path(path)).exists();
+            assert_eq!(found, there, "{word}: {path}");
+        }
+    }
+}
+
 #[test]
 fn what_forms_ask_for() {
     let every = answer(&["providers", "--json"]);

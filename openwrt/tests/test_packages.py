@@ -121,13 +121,36 @@ def test_the_package(reachd):
 
 
 def test_the_luci_app(reachd):
-    _, files, _, fields = unpack("luci-app-reachd", "all")
+    _, files, control, fields = unpack("luci-app-reachd", "all")
     check(fields["Depends"] == "luci-base, reachd", fields)
     menu = json.loads(files["./usr/share/luci/menu.d/luci-app-reachd.json"])
     for entry in menu.values():
         if entry["action"]["type"] == "view":
             check(f"./www/luci-static/resources/view/{entry['action']['path']}.js" in files, entry)
     json.loads(files["./usr/share/rpcd/acl.d/luci-app-reachd.json"])
+    # Without it rpcd would not know of the list, and the pages could ask nothing.
+    tree = os.path.join(OUT, "luci-app-reachd-all.apk.d")
+    with open(os.path.join(tree, "post-install"), "rb") as file:
+        scripts = [control["./postinst"], file.read()]
+    with open(os.path.join(tree, "post-upgrade"), "rb") as file:
+        scripts.append(file.read())
+    for script in scripts:
+        # On a router, and where an image is made.
+        for image in (False, True):
+            with tempfile.TemporaryDirectory() as root:
+                os.makedirs(f"{root}/lib")
+                os.makedirs(f"{root}/etc/init.d")
+                for name, text in (("lib/functions.sh", "default_postinst() { :; }\n"
+                                    "add_group_and_user() { :; }\n"),
+                                   ("etc/init.d/rpcd", f"#!/bin/sh\necho $1 >{root}/told\n")):
+                    with open(f"{root}/{name}", "w", encoding="utf-8") as file:
+                        file.write(text)
+                    os.chmod(f"{root}/{name}", 0o755)
+                led = script.decode().replace("${IPKG_INSTROOT}/lib", f"{root}/lib")
+                led = led.replace(" /etc/init.d", f" {root}/etc/init.d")
+                subprocess.run(["busybox", "ash", "-c", led], check=True, timeout=10,
+                               env={**os.environ, "IPKG_INSTROOT": root if image else ""})
+                check(os.path.exists(f"{root}/told") != image, script)
 
 
 def test_the_translations(reachd):
@@ -210,6 +233,9 @@ def test_opkg_installs_and_removes(reachd):
         check(os.access(f"{root}/usr/sbin/reachd", os.X_OK), "no binary")
         with open(f"{root}/etc/config/reachd", "a", encoding="utf-8") as file:
             file.write("# mine\n")
+        run("--force-reinstall", "install", os.path.join(OUT, f"{names[0]}.ipk"))
+        with open(f"{root}/etc/config/reachd", encoding="utf-8") as file:
+            check(file.read().endswith("# mine\n"), "the owner's config was written over")
         run("remove", "luci-i18n-reachd-zh-cn", "luci-app-reachd", "reachd")
         check(not os.path.exists(f"{root}/usr/sbin/reachd"), "the binary is still there")
         check(os.path.exists(f"{root}/etc/config/reachd"), "the owner's config is gone")
@@ -225,6 +251,57 @@ def test_apk_reads_what_it_made(reachd):
                           timeout=60).stdout
     for part in ("name: reachd", f"version: {release()}", "post-upgrade", "reachd.rusers"):
         check(part in dump, part)
+    return None
+
+
+def test_apk_installs_upgrades_and_removes(reachd):
+    apk = os.environ.get("APK") or shutil.which("apk")
+    first = os.path.join(OUT, f"reachd-{ARCH}-{release()}.apk")
+    if not apk or not os.path.exists(first):
+        return "apk 3 is not installed"
+    with tempfile.TemporaryDirectory() as root:
+        def run(*words):
+            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60,
+                                  env={**os.environ, "APK": apk})
+            check(done.returncode == 0, done.stdout + done.stderr)
+
+        def add(*files):
+            # Scripts would be run by a shell inside; there is none.
+            run(apk, "--root", f"{root}/router", "--initdb", "--arch", ARCH, "--allow-untrusted",
+                "--no-network", "--no-scripts", "add", *files)
+        os.mkdir(f"{root}/nothing")
+        for name in ("ca-bundle", "luci-base"):
+            run(apk, "mkpkg", "--info", f"name:{name}", "--info", "version:1-r0",
+                "--info", "arch:noarch", "--files", f"{root}/nothing",
+                "--output", f"{root}/{name}.apk")
+        add(*(f"{root}/{name}.apk" for name in ("ca-bundle", "luci-base")), first,
+            *(os.path.join(OUT, f"{name}-all-{release()}.apk")
+              for name in ("luci-app-reachd", "luci-i18n-reachd-zh-cn")))
+        binary, config = f"{root}/router/usr/sbin/reachd", f"{root}/router/etc/config/reachd"
+        for path, mode in ((binary, 0o755), (config, 0o600)):
+            check(os.stat(path).st_mode & 0o7777 == mode, path)
+        with open(config, "a", encoding="utf-8") as file:
+            file.write("# mine\n")
+        # The next release: another binary, and another config shipped.
+        shutil.copytree(os.path.join(OUT, f"reachd-{ARCH}.apk.d"), f"{root}/reachd-{ARCH}.apk.d")
+        for path in ("usr/sbin/reachd", "etc/config/reachd"):
+            with open(f"{root}/reachd-{ARCH}.apk.d/files/{path}", "ab") as file:
+                file.write(b"# of the next release\n")
+        with open(os.path.join(OUT, f"reachd-{ARCH}.apk.sh"), encoding="utf-8") as file:
+            script = file.read()
+        after = release()[:-1] + "2"
+        with open(f"{root}/next.sh", "w", encoding="utf-8") as file:
+            file.write(script.replace(release(), after))
+        run("sh", f"{root}/next.sh")
+        add(f"{root}/reachd-{ARCH}-{after}.apk")
+        for path, end in ((binary, b"# of the next release\n"), (config, b"# mine\n"),
+                          (f"{config}.apk-new", b"# of the next release\n")):
+            with open(path, "rb") as file:
+                check(file.read().endswith(end), path)
+        run(apk, "--root", f"{root}/router", "--no-network", "--no-scripts", "del",
+            "luci-i18n-reachd-zh-cn", "luci-app-reachd", "reachd")
+        check(not os.path.exists(binary), "the binary is still there")
+        check(os.path.exists(config), "the owner's config is gone")
     return None
 
 

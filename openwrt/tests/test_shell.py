@@ -83,9 +83,14 @@ def params(calls):
 
 
 def test_start_in_a_jail(reachd):
-    service = Service(reachd)
+    service = Service(reachd, config=CONFIG + """config account 'cf'
+	option provider 'cloudflare'
+	option token_file '{root}/etc/reachd/cf.token'
+""")
     service.router.write("etc/reachd/cf.token", "abc\n", 0o644)
     calls = service.run("start")
+    # What the start itself puts right is no complaint: README's five commands make such a file.
+    check("anyone on this machine" not in service.told, service.told)
     given = params(calls)
     check(given["command"] == ["/usr/sbin/reachd", "-c", "/etc/config/reachd", "run"], given)
     check(given["user"] == ["reachd"] and given["no_new_privs"] == ["1"], given)
@@ -234,7 +239,9 @@ def test_after_installation(reachd):
     for program in ("killall", "chgrp"):
         router.write(f"bin/{program}",
                      f'#!/bin/sh\nprintf "{program} %s\\n" "$*" >>"$CALLS"\n', 0o755)
-    rpcd = router.write("etc/init.d/rpcd", '#!/bin/sh\nprintf "rpcd %s\\n" "$*" >>"$CALLS"\n', 0o755)
+    rpcd, service = (router.write(f"etc/init.d/{name}",
+                                  f'#!/bin/sh\nprintf "{name} %s\\n" "$*" >>"$CALLS"\n', 0o755)
+                     for name in ("rpcd", "reachd"))
     script = router.script("etc/uci-defaults/95-reachd")
     router.write("etc/reachd/mine.token", "abc\n", 0o640)
     for image in ("", "/image"):
@@ -245,10 +252,14 @@ def test_after_installation(reachd):
         check("killall -q -s HUP ubusd" in calls, calls)
         # Where an image is made there is no rpcd to tell.
         check(("rpcd reload" in calls) == (image == ""), calls)
+        # apk's upgrade starts the service that runs: to procd that is the same one, with the
+        # program of before.
+        check(("reachd stop" in calls) == (image == ""), calls)
         check(f"chgrp reachd {router.path('etc/reachd')}" in calls, calls)
         check(stat.S_IMODE(os.stat(router.path("etc/reachd")).st_mode) == 0o750, "its mode")
         check(router.read("etc/reachd/mine.token") == "abc\n", "a secret was touched")
     os.unlink(rpcd)
+    os.unlink(service)
     return router
 
 
