@@ -51,7 +51,8 @@ fn value(report: &Report, run: Run) -> Value {
                 .filter(about)
                 .map(|(at, _)| format!("f{}", at + 1))
                 .collect();
-            forward(one, verdict, fids, eids(&verdict.evidence))
+            let taken = report.snapshot.at.known().copied();
+            forward(one, verdict, taken, fids, eids(&verdict.evidence))
         })
         .collect();
     let findings: Vec<Value> = report
@@ -170,6 +171,7 @@ fn line(report: &Report) -> Value {
 fn forward(
     one: &Forward,
     verdict: &Verdict,
+    taken: Option<u64>,
     findings: Vec<String>,
     evidence: Vec<String>,
 ) -> Value {
@@ -203,6 +205,9 @@ fn forward(
     });
     if let Reach::Blocked(at) = verdict.reach {
         reach["where"] = at.to_string().into();
+    }
+    if let (Reach::Proved, Some((_, ago)), Some(at)) = (verdict.reach, &verdict.seen, taken) {
+        reach["seen"] = utc(at - ago).into();
     }
     let hits = verdict.hits.map(|packets| json!({"packets": packets}));
     let protos: Vec<&str> = one.protos.iter().map(|proto| proto.word()).collect();
