@@ -378,9 +378,9 @@ fn arrives(facts: &Facts, forward: &Forward, to: IpAddr) -> bool {
 
 /// In a network of the router's that is not a WAN's.
 fn behind(facts: &Facts, ip: IpAddr) -> bool {
-    let net = |(own, len): &(IpAddr, u8)| Prefix::parse(&format!("{own}/{len}"));
-    let networks = facts.networks().into_iter().flatten().filter(|network| !network.default_route);
-    networks.flat_map(|n| &n.addresses).filter_map(net).any(|net| net.contains(ip))
+    let holds = |(own, len): &(IpAddr, u8)| Prefix { ip: *own, len: *len }.contains(ip);
+    let mut networks = facts.networks().into_iter().flatten();
+    networks.any(|network| !network.default_route && network.addresses.iter().any(holds))
 }
 
 /// A connection from outside that used the forward and was answered.

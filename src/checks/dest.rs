@@ -99,14 +99,10 @@ fn hosts<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (usize, &'a Forward, IpA
     })
 }
 
-fn net(ip: IpAddr, len: u8) -> Option<Prefix> {
-    Prefix::parse(&format!("{ip}/{len}"))
-}
-
 fn offnet(facts: &Facts, out: &mut Answers) {
     for (index, _, ip) in hosts(facts).filter(|(_, forward, _)| translates(forward)) {
         let Some(networks) = known(&facts.snapshot.networks, out) else { return };
-        let own = |(own, len): &(IpAddr, u8)| net(*own, *len).is_some_and(|net| net.contains(ip));
+        let own = |(own, len): &(IpAddr, u8)| Prefix { ip: *own, len: *len }.contains(ip);
         let holder = networks.iter().find(|network| {
             network.addresses.iter().any(own) || network.routes.iter().any(|net| net.contains(ip))
         });
@@ -161,7 +157,7 @@ fn dynamic(facts: &Facts, out: &mut Answers) {
         let in_pool = dhcp.pools.iter().find(|(name, start, limit)| {
             let network = networks.iter().find(|network| network.name == *name);
             let bases = network.into_iter().flat_map(|network| &network.addresses);
-            bases.filter_map(|(ip, len)| net(*ip, *len)).any(|net| match net.ip {
+            bases.filter_map(|(ip, len)| Prefix::of(*ip, *len)).any(|net| match net.ip {
                 IpAddr::V4(base) if net.contains(ip) => {
                     let offset = host.to_bits() - base.to_bits();
                     offset >= *start && offset - start < *limit
@@ -265,7 +261,7 @@ fn stale_prefix(facts: &Facts, out: &mut Answers) {
                 || network
                     .addresses
                     .iter()
-                    .any(|(own, len)| net(*own, *len).is_some_and(|n| n.contains(ip)))
+                    .any(|(own, len)| Prefix { ip: *own, len: *len }.contains(ip))
         });
         if !out.pass_if(own) {
             let low = match ip {

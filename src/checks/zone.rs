@@ -1,7 +1,7 @@
 //! Group `zone`: what holds for all packets from the Internet, whatever the forwards say.
 
 use super::{Answers, Check, Facts, translates};
-use crate::model::address::{Kind, class};
+use crate::model::address::{Kind, Prefix, class};
 use crate::model::finding::{Axis, Evidence, Finding, Means, Severity};
 use crate::model::forward::{Proto, Target};
 use crate::model::snapshot::{Policy, Zone};
@@ -188,10 +188,9 @@ fn wan_forward(facts: &Facts, out: &mut Answers) {
 fn lan_masq(facts: &Facts, out: &mut Answers) {
     for zone in facts.zones().iter().filter(|zone| !zone.wan) {
         let holds = |target: &Target| match target {
-            Target::Host(ip) => zone.subnets.iter().any(|(own, len)| {
-                let net = crate::model::address::Prefix::parse(&format!("{own}/{len}"));
-                net.is_some_and(|net| net.contains(*ip))
-            }),
+            Target::Host(ip) => {
+                zone.subnets.iter().any(|(own, len)| Prefix { ip: *own, len: *len }.contains(*ip))
+            }
             _ => false,
         };
         let inside: Vec<usize> = facts

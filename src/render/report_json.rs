@@ -27,11 +27,13 @@ pub fn text(report: &Report, run: Run) -> String {
 }
 
 fn value(report: &Report, run: Run) -> Value {
-    let mut evidence: Vec<&Evidence> =
-        report.verdicts.iter().flat_map(|verdict| &verdict.evidence).collect();
-    evidence.extend(report.findings.iter().flat_map(|finding| &finding.evidence));
-    evidence.sort();
-    evidence.dedup();
+    let mut evidence: Vec<&Evidence> = Vec::new();
+    let verdicts = report.verdicts.iter().map(|verdict| &verdict.evidence);
+    for one in verdicts.chain(report.findings.iter().map(|finding| &finding.evidence)).flatten() {
+        if let Err(at) = evidence.binary_search(&one) {
+            evidence.insert(at, one);
+        }
+    }
     let eid = |one: &Evidence| {
         let at = evidence.binary_search(&one).map_or(0, |at| at + 1);
         format!("e{at}")
