@@ -283,10 +283,12 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
         Some(Severity::Low | Severity::Medium) => Expose::Review,
         _ => Expose::Ok,
     };
-    let live = facts.snapshot.live.known();
-    let counted = live.map(dnats).unwrap_or_default();
-    let counted = counted.iter().filter(|dnat| dnat.is(forward)).filter_map(|dnat| dnat.packets);
-    let hits = counted.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
+    let mut hits = None;
+    for dnat in facts.snapshot.live.known().map(dnats).unwrap_or_default() {
+        if let Some(packets) = dnat.packets.filter(|_| dnat.is(forward)) {
+            hits = Some(hits.map_or(packets, |sum: u64| sum.saturating_add(packets)));
+        }
+    }
     let mut came = String::new();
     if let Some(hits) = hits.filter(|_| checks::translates(forward)) {
         let ago = checks::loaded_for(facts.snapshot).map(|age| format!(", {} ago", span(age)));

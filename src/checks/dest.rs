@@ -193,15 +193,18 @@ fn lease_moved(facts: &Facts, out: &mut Answers) {
         let Some(dhcp) = known(&facts.snapshot.dhcp, out) else { return };
         let Some(host) = dhcp.hosts.iter().find(|host| host.ip == Some(ip)) else { continue };
         // Two looks: what was leased, and who answers on the wire.
-        let leases = facts.snapshot.leases.known().into_iter().flatten();
-        let leases = leases.map(|lease| (&lease.mac, lease.ip));
-        let wire = facts.snapshot.neighbours.known().into_iter().flatten();
-        let wire = wire.filter_map(|n| n.mac.as_ref().map(|mac| (mac, n.ip)));
-        let seen: Vec<IpAddr> = leases
-            .chain(wire)
-            .filter(|(mac, at)| host.macs.contains(mac) && at.is_ipv4() == ip.is_ipv4())
-            .map(|(_, at)| at)
-            .collect();
+        let mut seen: Vec<IpAddr> = Vec::new();
+        let mut see = |mac: &String, at: IpAddr| {
+            if host.macs.contains(mac) && at.is_ipv4() == ip.is_ipv4() {
+                seen.push(at);
+            }
+        };
+        for lease in facts.snapshot.leases.known().into_iter().flatten() {
+            see(&lease.mac, lease.ip);
+        }
+        for neighbour in facts.snapshot.neighbours.known().into_iter().flatten() {
+            neighbour.mac.iter().for_each(|mac| see(mac, neighbour.ip));
+        }
         match seen.iter().find(|at| **at != ip) {
             Some(other) if !seen.contains(&ip) => {
                 let text =

@@ -149,13 +149,15 @@ fn wan_input(facts: &Facts, out: &mut Answers) {
         if out.pass_if(zone.input != Policy::Accept) {
             continue;
         }
-        let listeners = facts.snapshot.listeners.known().into_iter().flatten();
-        let mut open: Vec<String> = listeners
-            .filter(|listener| listener.ip.is_none_or(|ip| !ip.is_loopback()))
-            .map(|listener| format!("{} {}", listener.proto.word(), listener.port))
-            .collect();
-        open.sort();
-        open.dedup();
+        let mut open: Vec<String> = Vec::new();
+        for listener in facts.snapshot.listeners.known().into_iter().flatten() {
+            let words = format!("{} {}", listener.proto.word(), listener.port);
+            if let Err(at) = open.binary_search(&words)
+                && listener.ip.is_none_or(|ip| !ip.is_loopback())
+            {
+                open.insert(at, words);
+            }
+        }
         let more = open.len().saturating_sub(12);
         open.truncate(12);
         let what = match (&open[..], more) {

@@ -164,7 +164,11 @@ pub fn read(text: &str) -> Result<Vec<Passed>, String> {
             refused: out == REFUSED,
         })
     };
-    text.lines().map(|line| one(line).ok_or_else(|| format!("no passage: {line}"))).collect()
+    let mut all = Vec::new();
+    for line in text.lines() {
+        all.push(one(line).ok_or_else(|| format!("no passage: {line}"))?);
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

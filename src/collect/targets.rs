@@ -181,7 +181,11 @@ pub fn read(value: &Value) -> Result<Vec<Try>, String> {
         let to = SocketAddr::new(ip, port);
         Some(Try { to, tcp, near: heard(one, "near"), far: heard(one, "far") })
     };
-    all.iter().map(|entry| one(entry).ok_or_else(|| format!("no target: {entry}"))).collect()
+    let mut tries = Vec::new();
+    for entry in all {
+        tries.push(one(entry).ok_or_else(|| format!("no target: {entry}"))?);
+    }
+    Ok(tries)
 }
 
 #[cfg(test)]

@@ -7,3 +7,14 @@ pub mod report_html;
 pub mod report_json;
 pub mod report_text;
 pub mod text;
+
+use serde_json::{Map, Value};
+
+/// A JSON object of these. `json!` does the same in four times the code.
+fn object(pairs: &mut [(&str, Value)]) -> Value {
+    let mut map = Map::new();
+    for (key, value) in pairs {
+        map.insert(key.to_string(), std::mem::take(value));
+    }
+    Value::Object(map)
+}
