@@ -15,7 +15,6 @@ use crate::model::answer::{Asked, UNASKED};
 use crate::model::config::Config;
 use crate::model::forward::Proto;
 use crate::model::known::Known;
-use crate::model::map::Map;
 use crate::model::name::Family;
 use crate::model::ruleset::Ruleset;
 use crate::model::snapshot::{Firewall, LineOf, Mapping, Network, Record, Snapshot, Told, Upnpd};
@@ -379,7 +378,7 @@ fn kept(place: &mut Place) -> Known<Vec<Try>> {
 }
 
 /// What the daemon's last report saw somebody outside make use of.
-fn seen(place: &mut Place, config: &Config) -> Option<Map<String, u64>> {
+fn seen(place: &mut Place, config: &Config) -> Option<Vec<(String, u64)>> {
     let bytes = place.file(last::kept(&config.journal).trim_start_matches('/'));
     Some(Said::from_text(bytes.known()?.as_ref()?)?.seen)
 }

@@ -27,7 +27,7 @@ pub struct Said {
     /// Subject and fact. An empty fact: nothing is concluded of it now.
     pub facts: Map<String, String>,
     /// What somebody outside made use of, and when that was seen (seconds since 1970).
-    pub seen: Map<String, u64>,
+    pub seen: Vec<(String, u64)>,
 }
 
 /// Where what the last report said is kept: beside the journal.
@@ -57,9 +57,10 @@ impl Said {
         }
         if blind {
             self.missing = before.missing.clone();
-            for (what, at) in &before.seen {
-                let now = self.seen.entry(what.clone()).or_default();
-                *now = (*now).max(*at);
+            for one in &before.seen {
+                if !self.seen.iter().any(|(what, _)| *what == one.0) {
+                    self.seen.push(one.clone());
+                }
             }
         }
         self.first()
@@ -137,7 +138,7 @@ impl Said {
                 }
                 ("seen", rest) => {
                     let (what, at) = rest.split_once('\t')?;
-                    said.seen.insert(what.into(), at.parse().ok()?);
+                    said.seen.push((what.into(), at.parse().ok()?));
                 }
                 _ => return None,
             }
@@ -226,11 +227,8 @@ mod tests {
     #[test]
     fn what_was_seen_is_forgotten_by_who_can_see() {
         let seen = |missing: &[&str], all: &[(&str, u64)]| {
-            let mut said = said(missing, &[], &[]);
-            for (what, at) in all {
-                said.seen.insert(what.to_string(), *at);
-            }
-            said
+            let seen = all.iter().map(|(what, at)| (what.to_string(), *at)).collect();
+            Said { seen, ..said(missing, &[], &[]) }
         };
         let before = seen(&[], &[("a", 3), ("b", 3)]);
         assert_eq!(seen(&[], &[("a", 5)]).after(&before).seen, seen(&[], &[("a", 5)]).seen);
@@ -241,7 +239,7 @@ mod tests {
     #[test]
     fn text_and_back() {
         let mut before = said(&["leases"], &["rule.dmz"], &[WEB, DMZ]);
-        before.seen.insert("wan tcp 443 at 192.0.2.1".into(), 7);
+        before.seen.push(("wan tcp 443 at 192.0.2.1".into(), 7));
         let text = before.to_text();
         assert_eq!(Said::from_text(text.as_bytes()), Some(before.clone()));
         assert_eq!(before.summary(), "1 forward(s), 1 finding(s); reachd report shows them");

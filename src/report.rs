@@ -132,7 +132,7 @@ impl Report {
             };
             said.facts.insert(subject, fact);
             if let (Some((what, ago)), Some(now)) = (&verdict.seen, self.snapshot.at.known()) {
-                said.seen.insert(what.clone(), now.saturating_sub(*ago));
+                said.seen.push((what.clone(), now.saturating_sub(*ago)));
             }
         }
         for finding in self.findings.iter().filter(|one| one.severity > Severity::Info) {

@@ -265,14 +265,16 @@ fn silence(facts: &Facts, out: &mut Answers) {
         let zone = facts.zones().iter().find(|zone| zone.devices.iter().any(holds));
         let Some(zone) = zone.filter(|zone| zone.input != Policy::Accept) else { continue };
         let Some(live) = known(&facts.snapshot.live, out) else { return };
-        let mut counted = None;
+        let mut most = None;
         for chain in live.tables.iter().flat_map(|table| &table.chains) {
-            let zone_of = |start: &str| chain.name.strip_prefix(start) == Some(&zone.name);
-            if zone_of("reject_from_") || zone_of("drop_from_") {
-                counted = chain.rules.iter().fold(counted, |most, rule| most.max(rule.packets));
+            let of = chain.name.strip_prefix("reject_from_");
+            if of.or(chain.name.strip_prefix("drop_from_")) == Some(&zone.name) {
+                for rule in &chain.rules {
+                    most = most.max(rule.packets);
+                }
             }
         }
-        let Some(most) = counted else { continue };
+        let Some(most) = most else { continue };
         let knocked = most > 0 || dnats(live).iter().any(|dnat| dnat.packets.unwrap_or(0) > 0);
         match loaded_for(facts.snapshot) {
             _ if knocked => out.pass(),

@@ -6,7 +6,6 @@ use super::answer::Asked;
 use super::forward::{Forward, Proto};
 use super::known::Known;
 use super::line;
-use super::map::Map;
 use super::name::Family;
 use super::ruleset::Ruleset;
 use super::target::Try;
@@ -275,5 +274,5 @@ pub struct Snapshot {
     /// The names that point here, as DNS servers tell them.
     pub names: Known<Vec<Asked>>,
     /// By the daemon's last report: what somebody outside made use of, and when.
-    pub seen: Map<String, u64>,
+    pub seen: Vec<(String, u64)>,
 }

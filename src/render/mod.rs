@@ -18,3 +18,8 @@ fn object(pairs: &mut [(&str, Value)]) -> Value {
     }
     Value::Object(map)
 }
+
+/// A JSON list of these as text.
+fn texts<T: ToString>(all: &[T]) -> Value {
+    all.iter().map(T::to_string).collect()
+}

@@ -1,7 +1,7 @@
 //! `reachd report --json` by `docs/report.schema.json`: stable ids, absent means not checked,
 //! lists in a fixed order; two reports of one state differ in their times alone.
 
-use super::object;
+use super::{object, texts};
 use crate::checks;
 use crate::checks::named::Shown;
 use crate::model::finding::{Evidence, Expose, Finding, Reach, Severity, Status};
@@ -144,11 +144,6 @@ fn name(one: &Shown) -> Value {
         ("aaaa", texts(&v6.addresses)),
         ("aaaa_is", v6.state.word().into()),
     ])
-}
-
-/// A list of these as text.
-fn texts<T: ToString>(all: &[T]) -> Value {
-    all.iter().map(T::to_string).collect()
 }
 
 fn line(report: &Report) -> Value {
