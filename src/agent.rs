@@ -28,7 +28,7 @@ mod lines;
 mod reports;
 
 pub use lines::{How, Lines, OneLine, Told};
-pub use reports::{Look, kept};
+pub use reports::Look;
 
 /// One round's facts, for those who print them.
 #[derive(Debug)]

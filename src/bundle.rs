@@ -6,6 +6,7 @@ use crate::checks::named::is_proxy;
 use crate::collect::{FILES, MISSING, PROGRAMS, Place, collect, names, passages, targets};
 use crate::config;
 use crate::journal::{self, Journal};
+use crate::last::{Said, kept};
 use crate::model::address::class;
 use crate::model::config::Config;
 use crate::model::known::Known;
@@ -72,6 +73,8 @@ pub fn bundle(place: &mut Place, mask: Option<u64>, asks: &Asks) -> Vec<u8> {
     // where a report without a config looks for it.
     let path = config::none().journal;
     let path = path.trim_start_matches('/');
+    let said = Said { seen: snapshot.seen, ..Said::default() };
+    put(&kept(path), said.to_text().as_bytes());
     let (boot, now) = (place.sys.boot_id(), place.sys.now());
     if let Known::Known(Some(bytes)) = place.file(asks.config.journal.trim_start_matches('/'))
         && let Ok(journal) = Journal::from_text(&bytes, &boot, now)

@@ -9,6 +9,7 @@ pub mod targets;
 use crate::decide;
 use crate::folder::{self, Folder};
 use crate::journal::{self, Journal, Moment, RecordKey};
+use crate::last::{self, Said};
 use crate::line;
 use crate::model::answer::{Asked, UNASKED};
 use crate::model::config::Config;
@@ -268,6 +269,7 @@ pub fn collect(place: &mut Place, config: &Config) -> Snapshot {
         loaded_at: place.seconds(&LOADED),
         targets: kept(place),
         names: told(place, config),
+        seen: seen(place, config).unwrap_or_default(),
     };
     snapshot.passed = passages::look(place, &snapshot);
     snapshot
@@ -373,6 +375,12 @@ fn kept(place: &mut Place) -> Known<Vec<Try>> {
         Some(bytes) => json(&bytes, targets::FILE).and_then(|value| targets::read(&value).into()),
         None => Known::unknown(UNTRIED),
     })
+}
+
+/// What the daemon's last report saw somebody outside make use of.
+fn seen(place: &mut Place, config: &Config) -> Option<Vec<(String, u64)>> {
+    let bytes = place.file(last::kept(&config.journal).trim_start_matches('/'));
+    Some(Said::from_text(bytes.known()?.as_ref()?)?.seen)
 }
 
 /// What a folder tells of names; on a router that is a step of its own ([`names::ask`]).

@@ -1,6 +1,7 @@
-//! What the last report said, in so far as a later one is compared with it: each forward's
-//! verdict, each finding. Pure: facts to text and back, and what became of them. What could not be
-//! told now is taken to be as it was; who keeps the text is `agent`.
+//! What the last report said, in so far as a later one is compared with it or rests on it: each
+//! forward's verdict, each finding, and when a forward was seen in use. Pure: facts to text and
+//! back, and what became of them. What could not be told now is taken to be as it was; who keeps
+//! the text is `agent`.
 
 use crate::model::map::Map;
 use crate::model::words::plain;
@@ -25,6 +26,13 @@ pub struct Said {
     pub untold: Vec<String>,
     /// Subject and fact. An empty fact: nothing is concluded of it now.
     pub facts: Map<String, String>,
+    /// What somebody outside made use of, and when that was seen (seconds since 1970).
+    pub seen: Vec<(String, u64)>,
+}
+
+/// Where what the last report said is kept: beside the journal.
+pub fn kept(journal: &str) -> String {
+    [journal, ".report"].concat()
 }
 
 impl Said {
@@ -49,6 +57,11 @@ impl Said {
         }
         if blind {
             self.missing = before.missing.clone();
+            for one in &before.seen {
+                if !self.seen.iter().any(|(what, _)| *what == one.0) {
+                    self.seen.push(one.clone());
+                }
+            }
         }
         self.first()
     }
@@ -103,6 +116,9 @@ impl Said {
         for (subject, fact) in &self.facts {
             let _ = writeln!(out, "fact {}\t{}", line(subject), line(fact));
         }
+        for (what, at) in &self.seen {
+            let _ = writeln!(out, "seen {}\t{at}", line(what));
+        }
         out.push_str("end\n");
         out
     }
@@ -119,6 +135,10 @@ impl Said {
                 ("fact", rest) => {
                     let (subject, fact) = rest.split_once('\t')?;
                     said.facts.insert(subject.into(), fact.into());
+                }
+                ("seen", rest) => {
+                    let (what, at) = rest.split_once('\t')?;
+                    said.seen.push((what.into(), at.parse().ok()?));
                 }
                 _ => return None,
             }
@@ -205,8 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_is_forgotten_by_who_can_see() {
+        let seen = |missing: &[&str], all: &[(&str, u64)]| {
+            let seen = all.iter().map(|(what, at)| (what.to_string(), *at)).collect();
+            Said { seen, ..said(missing, &[], &[]) }
+        };
+        let before = seen(&[], &[("a", 3), ("b", 3)]);
+        assert_eq!(seen(&[], &[("a", 5)]).after(&before).seen, seen(&[], &[("a", 5)]).seen);
+        let blind = seen(&["networks"], &[("a", 5)]).after(&before);
+        assert_eq!(blind.seen, seen(&[], &[("a", 5), ("b", 3)]).seen);
+    }
+
+    #[test]
     fn text_and_back() {
-        let before = said(&["leases"], &["rule.dmz"], &[WEB, DMZ]);
+        let mut before = said(&["leases"], &["rule.dmz"], &[WEB, DMZ]);
+        before.seen.push(("wan tcp 443 at 192.0.2.1".into(), 7));
         let text = before.to_text();
         assert_eq!(Said::from_text(text.as_bytes()), Some(before.clone()));
         assert_eq!(before.summary(), "1 forward(s), 1 finding(s); reachd report shows them");

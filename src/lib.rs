@@ -26,7 +26,7 @@
 //! | [`providers`] | one file for each DNS service; sets of records in, outcomes out | when to call |
 //! | [`config`] | UCI sections to `Config`; every complaint names file, line, section, option | reading files |
 //! | [`journal`] | what was confirmed, what failed, whom not to call before when; text <-> values | files |
-//! | [`last`] | what the last report said, and what became of it since | files |
+//! | [`last`] | what the last report said and whom it saw come in, and what became of it since | files |
 //! | [`line`] | what the ISP gives on a WAN, from evidence: verdict, certainty, meaning | gathering |
 //! | [`choose`] | which of a link's addresses may be published | policy |
 //! | [`host`] | which addresses the LAN hosts of a name have | when to look |
@@ -57,7 +57,8 @@
 //! read from the journal, and which way packets would take the kernel is asked, without sending
 //! any (`collect::passages`). After a change the daemon starts itself as
 //! `reachd report --format lines`: the memory that takes is given back whole, and whatever a ruleset
-//! does to the report, names are kept. What it says is compared by [`last`].
+//! does to the report, names are kept. What it says is compared by [`last`], and kept by the daemon
+//! alone; every report reads from there which forwards were seen in use within a week.
 //!
 //! # Invariants
 //!

@@ -3,14 +3,14 @@
 #![forbid(unsafe_code)]
 
 use reachd::act;
-use reachd::agent::{Agent, OneLine, Round, kept};
+use reachd::agent::{Agent, OneLine, Round};
 use reachd::bundle;
 use reachd::checks;
 use reachd::cli::{self, Command, Typed};
 use reachd::collect::{Place, collect, names, targets};
 use reachd::config::{self, Complaint};
 use reachd::decide::{self, Step};
-use reachd::last::Said;
+use reachd::last::{Said, kept};
 use reachd::model::config::Config;
 use reachd::model::known::Known;
 use reachd::model::utc::{RELEASED, utc};

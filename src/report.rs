@@ -9,15 +9,16 @@ use crate::model::address::{Prefix, is_global};
 use crate::model::answer::UNASKED;
 use crate::model::config::Accept;
 use crate::model::finding::{
-    Axis, Effect, Evidence, Expose, Finding, Means, Reach, Severity, Status, Where,
+    Axis, Effect, Evidence, Expose, Finding, Means, Reach, Severity, Status,
 };
-use crate::model::forward::{Forward, Origin, Ports, Proto, Source, State, Target};
+use crate::model::forward::{Forward, Origin, Ports, Source, State, Target};
 use crate::model::known::Known;
 use crate::model::snapshot::{Flow, Snapshot};
 use crate::model::target::UNTRIED;
-use crate::model::utc::utc;
+use crate::model::utc::{RELEASED, utc};
 use crate::model::words::span;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What is known of one forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,12 @@ pub struct Verdict {
     pub host: Option<String>,
     /// New connections that used it since the firewall was loaded, if its rule counts.
     pub hits: Option<u64>,
+    /// What of it somebody outside made use of, and how many seconds before the report.
+    pub seen: Option<(String, u64)>,
 }
+
+/// So long a connection that was seen tells that the next one gets in, too.
+const WEEK: u64 = 7 * 86_400;
 
 /// Everything that is shown.
 #[derive(Debug)]
@@ -125,6 +131,9 @@ impl Report {
                 reach => [reach.word(), ", ", expose].concat(),
             };
             said.facts.insert(subject, fact);
+            if let (Some((what, ago)), Some(now)) = (&verdict.seen, self.snapshot.at.known()) {
+                said.seen.push((what.clone(), now.saturating_sub(*ago)));
+            }
         }
         for finding in self.findings.iter().filter(|one| one.severity > Severity::Info) {
             let first = finding.forwards.first().and_then(|index| self.forwards.get(*index));
@@ -274,23 +283,12 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
         Some(Severity::Low | Severity::Medium) => Expose::Review,
         _ => Expose::Ok,
     };
-    // What stands in the way, from the outside in.
-    let place = |effect: Effect| match effect {
-        Effect::Blocked(Where::Line) => 0,
-        Effect::Blocked(Where::Name) => 1,
-        Effect::Blocked(Where::Rule) => 2,
-        Effect::Blocked(Where::Acl) => 3,
-        Effect::Blocked(_) => 4,
-        Effect::Down => 5,
-        Effect::Partial => 6,
-        Effect::None => 7,
-    };
-    let told = about.iter().filter(|f| f.status != Status::Unknown && f.effect != Effect::None);
-    let block = told.min_by_key(|finding| place(finding.effect));
-    let live = facts.snapshot.live.known();
-    let counted = live.map(dnats).unwrap_or_default();
-    let counted = counted.iter().filter(|dnat| dnat.is(forward)).filter_map(|dnat| dnat.packets);
-    let hits = counted.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
+    let mut hits = None;
+    for dnat in facts.snapshot.live.known().map(dnats).unwrap_or_default() {
+        if let Some(packets) = dnat.packets.filter(|_| dnat.is(forward)) {
+            hits = Some(hits.map_or(packets, |sum: u64| sum.saturating_add(packets)));
+        }
+    }
     let mut came = String::new();
     if let Some(hits) = hits.filter(|_| checks::translates(forward)) {
         let ago = checks::loaded_for(facts.snapshot).map(|age| format!(", {} ago", span(age)));
@@ -307,25 +305,26 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
             came.clear();
         }
     }
-    let seen = passive(facts, forward);
-    let (reach, why) = match (block, seen) {
-        (Some(finding), seen) => match (finding.effect, seen) {
-            // Of UDP the router saw an answer, which left by the wrong WAN.
-            (Effect::Blocked(Where::Line), Some(flow))
-                if finding.id == "path.asym" && flow.proto == Proto::Udp =>
-            {
-                (Reach::Blocked(Where::Line), finding.title.to_string())
+    let flow = passive(facts, forward);
+    let told = about.iter().filter(|f| f.status != Status::Unknown && f.effect != Effect::None);
+    let told = told.filter(|f| !flow.is_some_and(|flow| f.effect.refuted_by(&flow.proto)));
+    let block = told.min_by_key(|finding| finding.effect.reach());
+    let flow = flow.filter(|_| block.is_none());
+    let seen = seen(facts, forward, flow);
+    let (reach, why) = match (block, flow) {
+        (Some(finding), _) => (finding.effect.reach(), finding.title.to_string()),
+        (None, Some(flow)) => {
+            let Flow { from, host, host_port, .. } = flow;
+            let why = format!("a connection from {from} is answered by {host}:{host_port}");
+            proved(why, "/proc/net/nf_conntrack", &mut evidence)
+        }
+        (None, None) => match (likely(facts, index, forward, came), &seen) {
+            ((Reach::Likely, _), Some((_, ago))) => {
+                let why = format!("seen from outside {} ago", span(Duration::from_secs(*ago)));
+                proved(why, "the daemon's last report", &mut evidence)
             }
-            (
-                Effect::Down | Effect::Blocked(Where::Line | Where::Name | Where::Host),
-                Some(flow),
-            ) => proved(flow, &mut evidence),
-            (Effect::Blocked(at), _) => (Reach::Blocked(at), finding.title.to_string()),
-            (Effect::Down, _) => (Reach::Down, finding.title.to_string()),
-            _ => (Reach::Partial, finding.title.to_string()),
+            (likely, _) => likely,
         },
-        (None, Some(flow)) => proved(flow, &mut evidence),
-        (None, None) => likely(facts, index, forward, came),
     };
     // That it answers us is no proof that the Internet gets to it.
     evidence.extend(checks::target::answers(facts, forward));
@@ -333,27 +332,63 @@ fn verdict(facts: &Facts, index: usize, findings: &[Finding]) -> Verdict {
         Target::Host(ip) => facts.host_name(ip).map(str::to_string),
         _ => None,
     };
-    Verdict { reach, why, expose, evidence, host, hits }
+    Verdict { reach, why, expose, evidence, host, hits, seen }
 }
 
-fn proved(flow: &Flow, evidence: &mut Vec<Evidence>) -> (Reach, String) {
-    let why =
-        format!("a connection from {} is answered by {}:{}", flow.from, flow.host, flow.host_port);
-    let source = "/proc/net/nf_conntrack".to_string();
-    evidence.push(Evidence { means: Means::Passive, source, summary: why.clone() });
+fn proved(why: String, source: &str, evidence: &mut Vec<Evidence>) -> (Reach, String) {
+    evidence.push(Evidence { means: Means::Passive, source: source.into(), summary: why.clone() });
     (Reach::Proved, why)
+}
+
+/// What of a forward was used from outside, and how many seconds ago: now, or within a week as the
+/// daemon's reports saw it. Of this very opening, at an address that is still ours, by a clock that
+/// can be right; else it is not known.
+fn seen(facts: &Facts, forward: &Forward, flow: Option<&Flow>) -> Option<(String, u64)> {
+    let now = *facts.snapshot.at.known().filter(|now| **now >= RELEASED)?;
+    let mut opening = [&forward.zone, " ", &checks::written(forward).summary].concat();
+    for condition in &forward.conditions {
+        opening.extend([" ", condition]);
+    }
+    opening.push_str(" at ");
+    if let Some(flow) = flow {
+        opening.push_str(&flow.to.to_string());
+        return Some((opening, 0));
+    }
+    let mut last: Option<(String, u64)> = None;
+    for (what, at) in &facts.snapshot.seen {
+        let to = what.strip_prefix(&opening).and_then(|to| to.parse().ok());
+        let ago = now.checked_sub(*at).filter(|ago| *ago <= WEEK);
+        if let (Some(ago), true) = (ago, to.is_some_and(|to| arrives(facts, forward, to)))
+            && last.as_ref().is_none_or(|(_, least)| ago < *least)
+        {
+            last = Some((what.clone(), ago));
+        }
+    }
+    last.filter(|_| forward.is_active())
+}
+
+/// Packets from outside to this address are for the forward: it is one of the router's own, or
+/// the target's itself.
+fn arrives(facts: &Facts, forward: &Forward, to: IpAddr) -> bool {
+    if !forward.src_dip.is_empty() {
+        return forward.src_dip.iter().any(|net| net.contains(to));
+    }
+    let mut own = facts.networks().into_iter().flatten().flat_map(|network| &network.addresses);
+    let target = matches!(forward.target, Target::Host(host) if host == to);
+    target && behind(facts, to) || own.any(|(own, _)| *own == to)
+}
+
+/// In a network of the router's that is not a WAN's.
+fn behind(facts: &Facts, ip: IpAddr) -> bool {
+    let holds = |(own, len): &(IpAddr, u8)| Prefix { ip: *own, len: *len }.contains(ip);
+    let mut networks = facts.networks().into_iter().flatten();
+    networks.any(|network| !network.default_route && network.addresses.iter().any(holds))
 }
 
 /// A connection from outside that used the forward and was answered.
 fn passive<'a>(facts: &Facts<'a>, forward: &Forward) -> Option<&'a Flow> {
     let flows = facts.snapshot.flows.known()?;
-    let networks = facts.networks()?;
-    let outside = |ip: IpAddr| {
-        let ours = networks.iter().filter(|network| !network.default_route);
-        let net = |(own, len): &(IpAddr, u8)| Prefix::parse(&format!("{own}/{len}"));
-        let mut nets = ours.flat_map(|n| &n.addresses).filter_map(net);
-        is_global(ip, facts.assume_public) && !nets.any(|net| net.contains(ip))
-    };
+    facts.networks()?;
     let host = |ip: IpAddr| match forward.target {
         Target::Host(target) => target == ip,
         Target::Router => facts.firewall().is_some_and(|firewall| firewall.is_router(ip)),
@@ -365,7 +400,11 @@ fn passive<'a>(facts: &Facts<'a>, forward: &Forward) -> Option<&'a Flow> {
             && forward.protos.iter().any(|proto| proto.covers(&flow.proto))
             && forward.ports().iter().any(|ports| ports.has(flow.port))
             && host(flow.host)
-            && outside(flow.from)
+            // It may be older than the forward, or than the address.
+            && forward.inside(flow.port) == flow.host_port
+            && arrives(facts, forward, flow.to)
+            && is_global(flow.from, facts.assume_public)
+            && !behind(facts, flow.from)
     })
 }
 

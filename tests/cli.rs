@@ -173,6 +173,8 @@ fn a_torn_journal_costs_a_recheck_and_says_so() {
 fn a_bundle_has_the_journal_without_names() {
     let dir = Dir::new("bundle");
     dir.write("journal", include_str!("../fuzz/seeds/journal-full"));
+    let said = "reachd-report 1\nfact forward api.example (x)\topen, ok\nseen wan x\t7\nend\n";
+    dir.write("journal.report", said);
     let config = dir.write(
         "reachd.conf",
         &format!("config reachd 'main'\n\toption journal '{}'\n", dir.path("journal")),
@@ -182,6 +184,7 @@ fn a_bundle_has_the_journal_without_names() {
     assert_eq!(code(&output), 0, "{}", err(&output));
     let tar = String::from_utf8_lossy(&fs::read(tar).unwrap()).into_owned();
     assert!(tar.contains("var/run/reachd/journal") && tar.contains("203.0.113.9"));
+    assert!(tar.contains("var/run/reachd/journal.report") && tar.contains("\nseen wan x\t7\n"));
     assert!(!tar.contains("home.example.org") && !tar.contains("api.example"));
 }
 

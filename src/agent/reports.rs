@@ -4,7 +4,7 @@
 use super::{Agent, Round};
 use crate::hooks::{News, WHOLE};
 use crate::journal::Moment;
-use crate::last::Said;
+use crate::last::{Said, kept};
 use crate::line;
 use crate::model::hook::Topic;
 use crate::world::Sys;
@@ -33,11 +33,6 @@ pub(super) struct Reports {
     lines: String,
     /// The last trouble that was logged.
     trouble: String,
-}
-
-/// Where what the last report said is kept.
-pub fn kept(journal: &str) -> String {
-    [journal, ".report"].concat()
 }
 
 impl Agent {

@@ -168,7 +168,7 @@ impl<'a> Around<'a> {
             let mut to = network.routes.clone();
             for (ip, len) in &network.addresses {
                 local.push(*ip);
-                to.extend(Prefix::parse(&format!("{ip}/{len}")));
+                to.extend(Prefix::of(*ip, *len));
                 let known =
                     |(at, own): &(String, IpAddr)| at == device && own.is_ipv4() == ip.is_ipv4();
                 if !first.iter().any(known) {

@@ -64,7 +64,7 @@ fn filtered(facts: &Facts, out: &mut Answers) {
         let device = device.replace('.', "/");
         format!("Write net.ipv4.conf.{device}.rp_filter=2 in /etc/sysctl.conf; then: sysctl -p")
     };
-    each(facts, out, &|_, line| arrives(facts, line), &fix);
+    each(facts, out, Effect::Blocked(Where::Line), &|_, line| arrives(facts, line), &fix);
 }
 
 fn astray(facts: &Facts, out: &mut Answers) {
@@ -79,13 +79,14 @@ fn astray(facts: &Facts, out: &mut Answers) {
         // The router's own answers are no question of this.
         _ => Treats::Unknown(String::new()),
     };
-    each(facts, out, &how, &fix);
+    each(facts, out, Effect::Astray, &how, &fix);
 }
 
 /// One finding for each WAN that treats forwards ill.
 fn each(
     facts: &Facts,
     out: &mut Answers,
+    effect: Effect,
     how: &dyn Fn(&Forward, &LineOf) -> Treats,
     fix: &dyn Fn(&str) -> String,
 ) {
@@ -120,7 +121,7 @@ fn each(
         let device = line.device.as_deref().unwrap_or_default();
         let (subject, effect) = match partly {
             true => (line.network.clone(), Effect::Partial),
-            false => ([&line.network, " alone"].concat(), Effect::Blocked(Where::Line)),
+            false => ([&line.network, " alone"].concat(), effect),
         };
         let finding = out.about(&subject, what, fix(device));
         finding.forwards = forwards;

@@ -99,14 +99,10 @@ fn hosts<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (usize, &'a Forward, IpA
     })
 }
 
-fn net(ip: IpAddr, len: u8) -> Option<Prefix> {
-    Prefix::parse(&format!("{ip}/{len}"))
-}
-
 fn offnet(facts: &Facts, out: &mut Answers) {
     for (index, _, ip) in hosts(facts).filter(|(_, forward, _)| translates(forward)) {
         let Some(networks) = known(&facts.snapshot.networks, out) else { return };
-        let own = |(own, len): &(IpAddr, u8)| net(*own, *len).is_some_and(|net| net.contains(ip));
+        let own = |(own, len): &(IpAddr, u8)| Prefix { ip: *own, len: *len }.contains(ip);
         let holder = networks.iter().find(|network| {
             network.addresses.iter().any(own) || network.routes.iter().any(|net| net.contains(ip))
         });
@@ -161,7 +157,7 @@ fn dynamic(facts: &Facts, out: &mut Answers) {
         let in_pool = dhcp.pools.iter().find(|(name, start, limit)| {
             let network = networks.iter().find(|network| network.name == *name);
             let bases = network.into_iter().flat_map(|network| &network.addresses);
-            bases.filter_map(|(ip, len)| net(*ip, *len)).any(|net| match net.ip {
+            bases.filter_map(|(ip, len)| Prefix::of(*ip, *len)).any(|net| match net.ip {
                 IpAddr::V4(base) if net.contains(ip) => {
                     let offset = host.to_bits() - base.to_bits();
                     offset >= *start && offset - start < *limit
@@ -197,15 +193,18 @@ fn lease_moved(facts: &Facts, out: &mut Answers) {
         let Some(dhcp) = known(&facts.snapshot.dhcp, out) else { return };
         let Some(host) = dhcp.hosts.iter().find(|host| host.ip == Some(ip)) else { continue };
         // Two looks: what was leased, and who answers on the wire.
-        let leases = facts.snapshot.leases.known().into_iter().flatten();
-        let leases = leases.map(|lease| (&lease.mac, lease.ip));
-        let wire = facts.snapshot.neighbours.known().into_iter().flatten();
-        let wire = wire.filter_map(|n| n.mac.as_ref().map(|mac| (mac, n.ip)));
-        let seen: Vec<IpAddr> = leases
-            .chain(wire)
-            .filter(|(mac, at)| host.macs.contains(mac) && at.is_ipv4() == ip.is_ipv4())
-            .map(|(_, at)| at)
-            .collect();
+        let mut seen: Vec<IpAddr> = Vec::new();
+        let mut see = |mac: &String, at: IpAddr| {
+            if host.macs.contains(mac) && at.is_ipv4() == ip.is_ipv4() {
+                seen.push(at);
+            }
+        };
+        for lease in facts.snapshot.leases.known().into_iter().flatten() {
+            see(&lease.mac, lease.ip);
+        }
+        for neighbour in facts.snapshot.neighbours.known().into_iter().flatten() {
+            neighbour.mac.iter().for_each(|mac| see(mac, neighbour.ip));
+        }
         match seen.iter().find(|at| **at != ip) {
             Some(other) if !seen.contains(&ip) => {
                 let text =
@@ -265,7 +264,7 @@ fn stale_prefix(facts: &Facts, out: &mut Answers) {
                 || network
                     .addresses
                     .iter()
-                    .any(|(own, len)| net(*own, *len).is_some_and(|n| n.contains(ip)))
+                    .any(|(own, len)| Prefix { ip: *own, len: *len }.contains(ip))
         });
         if !out.pass_if(own) {
             let low = match ip {

@@ -13,7 +13,6 @@ pub const CHECKS: &[Check] = &[
         "file sharing is open",
         "Windows file sharing, NFS and their kin were made for one house. Their ports are scanned day and night; ransomware comes in here.",
         "Close it; reach the files by a VPN.",
-        smb,
     ),
     risk(
         "expose.rdp",
@@ -21,7 +20,6 @@ pub const CHECKS: &[Check] = &[
         "remote desktop is open",
         "A login screen for the whole machine, tried with stolen passwords within hours.",
         "Close it and use a VPN, or at least limit who may come.",
-        rdp,
     ),
     risk(
         "expose.telnet",
@@ -29,7 +27,6 @@ pub const CHECKS: &[Check] = &[
         "Telnet is open",
         "It sends passwords in clear and is the first door that worms try.",
         "Close it; use SSH by a VPN.",
-        telnet,
     ),
     risk(
         "expose.ftp",
@@ -37,7 +34,6 @@ pub const CHECKS: &[Check] = &[
         "FTP is open",
         "Names, passwords and files go over the line in clear.",
         "Use SFTP or HTTPS; limit who may come.",
-        ftp,
     ),
     risk(
         "expose.vnc",
@@ -45,7 +41,6 @@ pub const CHECKS: &[Check] = &[
         "VNC is open",
         "A screen for everybody who guesses eight letters, or none.",
         "Close it and use a VPN.",
-        vnc,
     ),
     risk(
         "expose.database",
@@ -53,7 +48,6 @@ pub const CHECKS: &[Check] = &[
         "a database is open",
         "Databases, caches, brokers and copies of files trust their own network. Open ones are emptied and held to ransom.",
         "Close it; programs elsewhere can come by a VPN.",
-        database,
     ),
     risk(
         "expose.docker",
@@ -61,7 +55,6 @@ pub const CHECKS: &[Check] = &[
         "a container host is open",
         "Whoever reaches this port may run programs as root.",
         "Close it.",
-        docker,
     ),
     risk(
         "expose.camera",
@@ -69,7 +62,6 @@ pub const CHECKS: &[Check] = &[
         "a camera or recorder is open",
         "Cameras have known passwords and old software; a stream is watched by others first.",
         "Close it; watch by a VPN.",
-        camera,
     ),
     risk(
         "expose.industrial",
@@ -77,7 +69,6 @@ pub const CHECKS: &[Check] = &[
         "a control system is open",
         "Modbus, S7 and BACnet know no passwords: whoever comes may switch.",
         "Close it.",
-        industrial,
     ),
     risk(
         "expose.ipmi",
@@ -85,7 +76,6 @@ pub const CHECKS: &[Check] = &[
         "remote management is open",
         "IPMI hands out password hashes to everybody and controls the machine below its system.",
         "Close it.",
-        ipmi,
     ),
     risk(
         "expose.reflector",
@@ -93,7 +83,6 @@ pub const CHECKS: &[Check] = &[
         "may be used against others",
         "A small question with a forged sender makes a large answer to somebody else. The provider may cut the line off for it.",
         "Close it, or limit who may come.",
-        reflector,
     ),
     Check {
         id: "expose.router_ui",
@@ -162,7 +151,6 @@ const fn risk(
     title: &'static str,
     what: &'static str,
     next: &'static str,
-    run: fn(&Facts, &mut Answers),
 ) -> Check {
     Check {
         id,
@@ -174,7 +162,7 @@ const fn risk(
         trap: "Told from the port alone: another service may wait there.",
         source: "the port; lists of what is scanned for",
         after: &["rule.dmz"],
-        run,
+        run: by_port,
     }
 }
 
@@ -200,7 +188,7 @@ pub fn weight(forward: &Forward) -> usize {
 
 /// It leads to a VPN server, which has its own lock.
 pub fn is_vpn(forward: &Forward) -> bool {
-    let found = services(&forward.protos, &forward.inside_ports());
+    let found = of(forward);
     !found.is_empty() && found.iter().all(|service| service.meant == For::Vpn)
 }
 
@@ -208,14 +196,15 @@ fn of(forward: &Forward) -> Vec<Service> {
     services(&forward.protos, &forward.inside_ports())
 }
 
-/// All forwards that lead to a service meant for nobody on the Internet.
-fn by_port(facts: &Facts, out: &mut Answers, id: &'static str) {
+/// All forwards that lead to a service of this check's, meant for nobody on the Internet.
+fn by_port(facts: &Facts, out: &mut Answers) {
+    let Some(check) = out.check else { return };
     for (index, forward) in facts.active() {
         // Every port, or a whole zone, has its own check.
         if forward.every_port() {
             continue;
         }
-        let found = of(forward).into_iter().find(|s| s.meant == For::Nobody(id));
+        let found = of(forward).into_iter().find(|s| s.meant == For::Nobody(check.id));
         let Some(service) = found else {
             out.pass();
             continue;
@@ -227,51 +216,17 @@ fn by_port(facts: &Facts, out: &mut Answers, id: &'static str) {
             service.port,
             forward.source
         );
-        let check = super::find(id);
-        let (severity, next) = check.map_or((Severity::High, ""), |c| (c.severity, c.next));
-        let finding =
-            out.forward(facts, index, text, next).severity(severity.lower(weight(forward)));
-        finding.snippet = snippet(forward);
+        let severity = check.severity.lower(weight(forward));
+        out.forward(facts, index, text, check.next).severity(severity).snippet = snippet(forward);
     }
 }
 
 fn upper(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-fn smb(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.smb");
-}
-fn rdp(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.rdp");
-}
-fn telnet(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.telnet");
-}
-fn ftp(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.ftp");
-}
-fn vnc(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.vnc");
-}
-fn database(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.database");
-}
-fn docker(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.docker");
-}
-fn camera(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.camera");
-}
-fn industrial(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.industrial");
-}
-fn ipmi(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.ipmi");
-}
-fn reflector(facts: &Facts, out: &mut Answers) {
-    by_port(facts, out, "expose.reflector");
+    let mut text = text.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
 }
 
 /// The least that lets the owner in: the same section with a source. Anonymous sections are

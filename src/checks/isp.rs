@@ -265,17 +265,17 @@ fn silence(facts: &Facts, out: &mut Answers) {
         let zone = facts.zones().iter().find(|zone| zone.devices.iter().any(holds));
         let Some(zone) = zone.filter(|zone| zone.input != Policy::Accept) else { continue };
         let Some(live) = known(&facts.snapshot.live, out) else { return };
-        let chains = live.tables.iter().flat_map(|table| &table.chains).filter(|chain| {
-            let zone_of = |start: &str| chain.name.strip_prefix(start) == Some(&zone.name);
-            zone_of("reject_from_") || zone_of("drop_from_")
-        });
-        let counted: Vec<u64> =
-            chains.flat_map(|chain| &chain.rules).filter_map(|rule| rule.packets).collect();
-        if counted.is_empty() {
-            continue;
+        let mut most = None;
+        for chain in live.tables.iter().flat_map(|table| &table.chains) {
+            let of = chain.name.strip_prefix("reject_from_");
+            if of.or(chain.name.strip_prefix("drop_from_")) == Some(&zone.name) {
+                for rule in &chain.rules {
+                    most = most.max(rule.packets);
+                }
+            }
         }
-        let knocked = counted.iter().any(|packets| *packets > 0)
-            || dnats(live).iter().any(|dnat| dnat.packets.unwrap_or(0) > 0);
+        let Some(most) = most else { continue };
+        let knocked = most > 0 || dnats(live).iter().any(|dnat| dnat.packets.unwrap_or(0) > 0);
         match loaded_for(facts.snapshot) {
             _ if knocked => out.pass(),
             Some(age) if age.as_secs() >= QUIET => {

@@ -174,8 +174,12 @@ impl Answers {
         text: impl Into<String>,
         fix: impl Into<String>,
     ) -> &mut Finding {
+        self.fails(facts, index, text.into(), fix.into())
+    }
+
+    fn fails(&mut self, facts: &Facts, index: usize, text: String, fix: String) -> &mut Finding {
         let forward = &facts.forwards[index];
-        let finding = self.about(&forward.section, text, fix);
+        let finding = self.fail(&forward.section, text, fix);
         finding.forwards.push(index);
         finding.evidence.push(written(forward));
         finding
@@ -188,6 +192,10 @@ impl Answers {
         text: impl Into<String>,
         fix: impl Into<String>,
     ) -> &mut Finding {
+        self.fail(subject, text.into(), fix.into())
+    }
+
+    fn fail(&mut self, subject: &str, text: String, fix: String) -> &mut Finding {
         let at = self.failed.len();
         let (id, title, severity, axis) = match self.check {
             Some(check) => (check.id, check.title, check.severity, check.axis),
@@ -202,8 +210,8 @@ impl Answers {
             effect: Effect::None,
             subject: subject.to_string(),
             forwards: Vec::new(),
-            text: text.into(),
-            fix: fix.into(),
+            text,
+            fix,
             snippet: String::new(),
             evidence: Vec::new(),
             because_of: None,
@@ -295,8 +303,12 @@ pub fn run_all(facts: &Facts) -> (Vec<Finding>, Count, Vec<&'static str>) {
         finding.fingerprint = fingerprint(finding.id, &finding.subject);
     }
     suppress(&mut findings);
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    (findings, count, untold)
+    let mut sorted: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        let at = sorted.partition_point(|other| other.severity >= finding.severity);
+        sorted.insert(at, finding);
+    }
+    (sorted, count, untold)
 }
 
 /// A finding whose cause is a finding too is not told for itself.

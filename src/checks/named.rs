@@ -227,8 +227,7 @@ fn is_ours(facts: &Facts, ip: IpAddr) -> Option<bool> {
             return Some(true);
         }
         for (own, len) in &network.addresses {
-            let net = Prefix::parse(&format!("{own}/{len}"));
-            let holds = net.is_some_and(|net| net.contains(ip));
+            let holds = Prefix { ip: *own, len: *len }.contains(ip);
             if *own == ip || (holds && !network.default_route) {
                 return Some(true);
             }

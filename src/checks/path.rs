@@ -159,23 +159,20 @@ pub fn is_shut(line: &Line) -> bool {
 
 /// Forwards that no line lets through, in none of their families.
 fn shut(facts: &Facts, which: &dyn Fn(&LineOf) -> bool) -> Vec<usize> {
-    let dead = |forward: &Forward, family: Family| {
-        let lines = of(facts, forward, family);
-        !lines.is_empty() && lines.iter().all(|line| is_shut(&line.verdict.line))
-    };
-    let by = |forward: &Forward| {
-        let families = Family::BOTH.into_iter().filter(|family| match family {
-            Family::Ipv4 => forward.v4,
-            Family::Ipv6 => forward.v6,
-        });
-        let mut families = families.peekable();
-        families.peek().is_some()
-            && families.all(|family| dead(forward, family))
-            && Family::BOTH
-                .into_iter()
-                .any(|family| of(facts, forward, family).iter().any(|line| which(line)))
-    };
-    facts.active().filter(|(_, forward)| by(forward)).map(|(index, _)| index).collect()
+    let mut all = Vec::new();
+    for (index, forward) in facts.active() {
+        let (mut fits, mut open) = (false, false);
+        for (family, meant) in [(Family::Ipv4, forward.v4), (Family::Ipv6, forward.v6)] {
+            let lines = of(facts, forward, family);
+            fits |= lines.iter().any(|line| which(line));
+            let dead = !lines.is_empty() && lines.iter().all(|line| is_shut(&line.verdict.line));
+            open |= meant && !dead;
+        }
+        if fits && !open && (forward.v4 || forward.v6) {
+            all.push(index);
+        }
+    }
+    all
 }
 
 /// One finding for each line of this kind, about the forwards that it ends.

@@ -224,37 +224,38 @@ const FATAL: [&str; 6] =
 
 fn skipped(facts: &Facts, out: &mut Answers) {
     for (index, forward) in facts.forwards.iter().enumerate() {
-        let real: Vec<&str> = warnings(facts, forward);
-        let fatal = real.iter().any(|text| FATAL.iter().any(|fatal| text.contains(fatal)));
-        let said: Vec<&str> = match (&forward.state, fatal) {
-            (State::Skipped(_), _) if real.is_empty() => {
-                forward.said.iter().map(String::as_str).collect()
-            }
-            (State::Skipped(_), _) | (State::Active, true) => real.clone(),
+        let real = warnings(facts, forward);
+        let fatal = FATAL.iter().any(|fatal| real.contains(fatal));
+        let said = match &forward.state {
+            State::Skipped(_) if real.is_empty() => forward.said.join("; "),
+            State::Skipped(_) => real.clone(),
+            State::Active if fatal => real.clone(),
             _ => {
                 out.pass();
                 continue;
             }
         };
-        let text = format!("firewall4 makes no rule of it: {}.", said.join("; "));
-        let finding = out.forward(facts, index, text, remedy(&said.join(" ")));
+        let text = format!("firewall4 makes no rule of it: {said}.");
+        let finding = out.forward(facts, index, text, remedy(&said));
         finding.effect(Effect::Blocked(Where::Rule));
         if !real.is_empty() {
-            finding.seen(Means::State, "fw4 print", real.join("; "));
+            finding.seen(Means::State, "fw4 print", real);
         }
     }
 }
 
 /// What the real firewall4 said of a section, without its lead.
-fn warnings<'a>(facts: &Facts<'a>, forward: &Forward) -> Vec<&'a str> {
+fn warnings(facts: &Facts, forward: &Forward) -> String {
     let lead = format!("Section {} ", forward.section);
     let named = format!("({}) ", forward.name);
-    let all = facts.snapshot.warnings.known().into_iter().flatten();
-    let own = all.filter_map(|line| {
-        let rest = line.strip_prefix(&lead[..])?;
-        Some(rest.strip_prefix(&named[..]).unwrap_or(rest))
-    });
-    own.collect()
+    let mut said = String::new();
+    for line in facts.snapshot.warnings.known().into_iter().flatten() {
+        if let Some(rest) = line.strip_prefix(&lead[..]) {
+            let between = if said.is_empty() { "" } else { "; " };
+            said.extend([between, rest.strip_prefix(&named[..]).unwrap_or(rest)]);
+        }
+    }
+    said
 }
 
 fn remedy(said: &str) -> &'static str {

@@ -82,8 +82,8 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-/// What the tries at one forward's host came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the tries at one forward's host came to, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Home {
     /// It answers near and far.
     Open,
@@ -91,13 +91,13 @@ enum Home {
     Deaf,
     /// It answers near, and refuses far.
     Wary,
-    Refused,
+    /// Nothing that tells.
+    Untold,
     Filtered,
+    Refused,
     /// Only UDP was tried, and refused.
     UdpRefused,
     Absent,
-    /// Nothing that tells.
-    Untold,
 }
 
 /// The tries at this forward's ports.
@@ -137,17 +137,7 @@ fn home<'a>(tries: &[&'a Try]) -> (Home, Option<&'a Try>) {
         };
         (home, *one)
     };
-    let place = |home: Home| match home {
-        Home::Open => 0,
-        Home::Deaf => 1,
-        Home::Wary => 2,
-        Home::Untold => 3,
-        Home::Filtered => 4,
-        Home::Refused => 5,
-        Home::UdpRefused => 6,
-        Home::Absent => 7,
-    };
-    let best = tries.iter().map(one).min_by_key(|(home, _)| place(*home));
+    let best = tries.iter().map(one).min_by_key(|(home, _)| *home);
     best.map_or((Home::Untold, None), |(home, one)| (home, Some(one)))
 }
 
@@ -188,16 +178,12 @@ pub fn absent(facts: &Facts, forward: &Forward) -> Option<Evidence> {
 /// Active forwards to other hosts that have ports of this kind.
 fn others<'a>(facts: &Facts<'a>, tcp: bool) -> impl Iterator<Item = (usize, &'a Forward)> {
     let proto = if tcp { Proto::Tcp } else { Proto::Udp };
-    let all: Vec<(usize, &Forward)> = facts
-        .active()
-        .filter(|(_, forward)| {
-            matches!(forward.target, Target::Host(_))
-                && !facts.to_router(forward)
-                && !forward.every_port()
-                && forward.protos.contains(&proto)
-        })
-        .collect();
-    all.into_iter()
+    facts.active().filter(move |(_, forward)| {
+        matches!(forward.target, Target::Host(_))
+            && !facts.to_router(forward)
+            && !forward.every_port()
+            && forward.protos.contains(&proto)
+    })
 }
 
 /// Fails each forward whose tries came to `bad`.

@@ -1,7 +1,7 @@
 //! Group `zone`: what holds for all packets from the Internet, whatever the forwards say.
 
 use super::{Answers, Check, Facts, translates};
-use crate::model::address::{Kind, class};
+use crate::model::address::{Kind, Prefix, class};
 use crate::model::finding::{Axis, Evidence, Finding, Means, Severity};
 use crate::model::forward::{Proto, Target};
 use crate::model::snapshot::{Policy, Zone};
@@ -149,13 +149,15 @@ fn wan_input(facts: &Facts, out: &mut Answers) {
         if out.pass_if(zone.input != Policy::Accept) {
             continue;
         }
-        let listeners = facts.snapshot.listeners.known().into_iter().flatten();
-        let mut open: Vec<String> = listeners
-            .filter(|listener| listener.ip.is_none_or(|ip| !ip.is_loopback()))
-            .map(|listener| format!("{} {}", listener.proto.word(), listener.port))
-            .collect();
-        open.sort();
-        open.dedup();
+        let mut open: Vec<String> = Vec::new();
+        for listener in facts.snapshot.listeners.known().into_iter().flatten() {
+            let words = format!("{} {}", listener.proto.word(), listener.port);
+            if let Err(at) = open.binary_search(&words)
+                && listener.ip.is_none_or(|ip| !ip.is_loopback())
+            {
+                open.insert(at, words);
+            }
+        }
         let more = open.len().saturating_sub(12);
         open.truncate(12);
         let what = match (&open[..], more) {
@@ -188,10 +190,9 @@ fn wan_forward(facts: &Facts, out: &mut Answers) {
 fn lan_masq(facts: &Facts, out: &mut Answers) {
     for zone in facts.zones().iter().filter(|zone| !zone.wan) {
         let holds = |target: &Target| match target {
-            Target::Host(ip) => zone.subnets.iter().any(|(own, len)| {
-                let net = crate::model::address::Prefix::parse(&format!("{own}/{len}"));
-                net.is_some_and(|net| net.contains(*ip))
-            }),
+            Target::Host(ip) => {
+                zone.subnets.iter().any(|(own, len)| Prefix { ip: *own, len: *len }.contains(*ip))
+            }
             _ => false,
         };
         let inside: Vec<usize> = facts

@@ -65,19 +65,16 @@ fn asked(place: &mut Place, snapshot: &Snapshot, links: &[Link]) -> Vec<Passed> 
             all.push(one);
         }
     }
-    let none = Vec::new();
-    let marks = snapshot.live.known().map_or(&none, |live| &live.marks.set);
-    let mut marks: Vec<u32> = marks.iter().map(|mark| mark.value).collect();
-    marks.sort_unstable();
-    marks.dedup();
-    marks.retain(|mark| *mark != 0);
-    marks.truncate(MARKS);
+    let mut marks: Vec<u32> = Vec::new();
+    for mark in snapshot.live.known().into_iter().flat_map(|live| &live.marks.set) {
+        if mark.value != 0 && marks.len() < MARKS && !marks.contains(&mark.value) {
+            marks.push(mark.value);
+        }
+    }
     for host in hosts(snapshot) {
         let holds = |link: &&Link| {
-            let net = |ip: IpAddr, len: u8| Prefix::parse(&format!("{ip}/{len}"));
-            link.addresses
-                .iter()
-                .any(|own| net(own.ip, own.prefix_len).is_some_and(|net| net.contains(host)))
+            let mut own = link.addresses.iter();
+            own.any(|own| Prefix { ip: own.ip, len: own.prefix_len }.contains(host))
         };
         // Behind another router of the LAN: by the link that leads to it.
         let way = RouteQuery {
@@ -116,17 +113,20 @@ fn is_strict(place: &mut Place, device: &str) -> bool {
 
 /// IPv4 hosts that forwards lead to, those of the config and those in force.
 fn hosts(snapshot: &Snapshot) -> Vec<IpAddr> {
-    let written = snapshot.firewall.known().into_iter().flat_map(|firewall| &firewall.forwards);
-    let written = written.filter(|forward| forward.is_active()).filter_map(|f| match f.target {
-        Target::Host(ip) => Some(ip),
-        _ => None,
-    });
+    let mut hosts: Vec<IpAddr> = Vec::new();
+    let mut push = |ip: IpAddr| {
+        if ip.is_ipv4() && hosts.len() < HOSTS && !hosts.contains(&ip) {
+            hosts.push(ip);
+        }
+    };
+    for forward in snapshot.firewall.known().into_iter().flat_map(|firewall| &firewall.forwards) {
+        match forward.target {
+            Target::Host(ip) if forward.is_active() => push(ip),
+            _ => {}
+        }
+    }
     let live = snapshot.live.known().map(dnats).unwrap_or_default();
-    let mut hosts: Vec<IpAddr> = written.chain(live.iter().filter_map(|dnat| dnat.host)).collect();
-    hosts.retain(IpAddr::is_ipv4);
-    hosts.sort_unstable();
-    hosts.dedup();
-    hosts.truncate(HOSTS);
+    live.iter().filter_map(|dnat| dnat.host).for_each(push);
     hosts
 }
 
@@ -164,7 +164,11 @@ pub fn read(text: &str) -> Result<Vec<Passed>, String> {
             refused: out == REFUSED,
         })
     };
-    text.lines().map(|line| one(line).ok_or_else(|| format!("no passage: {line}"))).collect()
+    let mut all = Vec::new();
+    for line in text.lines() {
+        all.push(one(line).ok_or_else(|| format!("no passage: {line}"))?);
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

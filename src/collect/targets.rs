@@ -114,21 +114,20 @@ struct Way<'l> {
 }
 
 fn ways<'l>(links: &'l [Link], out: &[Option<u32>], to: IpAddr) -> Way<'l> {
-    let net = |own: &Address| Prefix::parse(&format!("{}/{}", own.ip, own.prefix_len));
-    let holds = |own: &&Address| net(own).is_some_and(|net| net.contains(to));
+    let holds = |own: &&Address| Prefix { ip: own.ip, len: own.prefix_len }.contains(to);
     let inside = links.iter().filter(|link| link.up && !link.loopback);
     let mut inside = inside.filter(|link| !out.contains(&Some(link.index)));
     let found = inside.find_map(|link| Some((link, link.addresses.iter().find(holds)?)));
     let Some((lan, own)) = found else { return Way::default() };
     // The line's address first; else any that is not of the host's network.
-    let mut others: Vec<&Link> =
-        links.iter().filter(|link| link.index != lan.index && !link.loopback).collect();
-    others.sort_by_key(|link| !out.contains(&Some(link.index)));
+    let others = links.iter().filter(|link| link.index != lan.index && !link.loopback);
+    let is_out = |link: &&Link| out.contains(&Some(link.index));
+    let (first, rest): (Vec<&Link>, Vec<&Link>) = others.partition(is_out);
     let local = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
     };
-    let far = others.iter().flat_map(|link| &link.addresses).find(|address| {
+    let far = first.into_iter().chain(rest).flat_map(|link| &link.addresses).find(|address| {
         let unfit = Address::DADFAILED | Address::TENTATIVE | Address::DEPRECATED;
         address.ip.is_ipv4() == to.is_ipv4()
             && !local(address.ip)
@@ -182,7 +181,11 @@ pub fn read(value: &Value) -> Result<Vec<Try>, String> {
         let to = SocketAddr::new(ip, port);
         Some(Try { to, tcp, near: heard(one, "near"), far: heard(one, "far") })
     };
-    all.iter().map(|entry| one(entry).ok_or_else(|| format!("no target: {entry}"))).collect()
+    let mut tries = Vec::new();
+    for entry in all {
+        tries.push(one(entry).ok_or_else(|| format!("no target: {entry}"))?);
+    }
+    Ok(tries)
 }
 
 #[cfg(test)]

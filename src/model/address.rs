@@ -26,7 +26,12 @@ impl Prefix {
             Some(len) if len.bytes().all(|byte| byte.is_ascii_digit()) => len.parse().ok()?,
             Some(_) => return None,
         };
-        if len > longest {
+        Prefix::of(ip, len)
+    }
+
+    /// The network of this length that holds `ip`.
+    pub fn of(ip: IpAddr, len: u8) -> Option<Prefix> {
+        if len > if ip.is_ipv4() { 32 } else { 128 } {
             return None;
         }
         let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);

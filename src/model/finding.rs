@@ -1,6 +1,7 @@
 //! One thing that is wrong or could not be told, with what it rests on and what to do; and the
 //! two verdicts on a forward.
 
+use super::forward::Proto;
 use std::fmt;
 
 /// How bad. The order counts.
@@ -119,10 +120,34 @@ pub struct Evidence {
 pub enum Effect {
     None,
     Blocked(Where),
+    /// Answers do not find back, which is the line's fault.
+    Astray,
     /// Part of it does not work, or not always.
     Partial,
     /// The target is not there.
     Down,
+}
+
+impl Effect {
+    /// A connection from outside that was answered shows that it is not so. Of UDP the router saw
+    /// the answer leave, and not that it arrived.
+    pub fn refuted_by(self, proto: &Proto) -> bool {
+        match self {
+            Effect::Astray => *proto != Proto::Udp,
+            Effect::Down | Effect::Blocked(Where::Line | Where::Name | Where::Host) => true,
+            _ => false,
+        }
+    }
+
+    pub fn reach(self) -> Reach {
+        match self {
+            Effect::Astray => Reach::Blocked(Where::Line),
+            Effect::Blocked(at) => Reach::Blocked(at),
+            Effect::Down => Reach::Down,
+            Effect::Partial => Reach::Partial,
+            Effect::None => Reach::Unknown,
+        }
+    }
 }
 
 /// One finding.
@@ -154,8 +179,8 @@ pub struct Finding {
     pub fingerprint: String,
 }
 
-/// Where a forward ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a forward ends, from the outside in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Where {
     Line,
     /// Whoever asks for it by name is sent elsewhere.
@@ -179,19 +204,19 @@ impl fmt::Display for Where {
     }
 }
 
-/// Can the Internet get in?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Can the Internet get in? What stands in the way before the rest counts more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
-    /// A connection from outside was seen.
-    Proved,
-    /// All that could be read says yes; nobody tried from outside.
-    Likely,
-    /// Some of it: part of the ports or sources.
-    Partial,
     Blocked(Where),
     /// The target is not there.
     Down,
+    /// Some of it: part of the ports or sources.
+    Partial,
     Unknown,
+    /// All that could be read says yes; nobody came from outside of late.
+    Likely,
+    /// A connection from outside was seen, within a week.
+    Proved,
 }
 
 impl Reach {

@@ -273,4 +273,6 @@ pub struct Snapshot {
     pub targets: Known<Vec<Try>>,
     /// The names that point here, as DNS servers tell them.
     pub names: Known<Vec<Asked>>,
+    /// By the daemon's last report: what somebody outside made use of, and when.
+    pub seen: Vec<(String, u64)>,
 }

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A duration for people: `5 s`, `10 min`, `2 h`.
+/// A duration for people: `5 s`, `10 min`, `2 h`, `3 days`.
 pub fn span(time: Duration) -> String {
     match time.as_secs() + u64::from(time.subsec_millis() > 0) {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds.div_ceil(60)),
-        seconds => format!("{} h", seconds.div_ceil(3600)),
+        seconds @ 7200..172_800 => format!("{} h", seconds.div_ceil(3600)),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 

@@ -34,7 +34,7 @@ fn interface(value: &Value) -> Option<Network> {
     );
     network.delegated = array(value, "ipv6-prefix")
         .filter_map(|one| address(one, "mask"))
-        .filter_map(|(ip, len)| Prefix::parse(&format!("{ip}/{len}")))
+        .filter_map(|(ip, len)| Prefix::of(ip, len))
         .collect();
     for route in array(value, "route").filter(|route| route.get("table").is_none()) {
         let to = route.get("target").and_then(Value::as_str).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The longer `--json` answers, made for forms and pages (LuCI's): `why`, `check-config`,
 //! `providers`. Keys as in `json`. No value of a secret is among them.
 
-use super::text;
+use super::{object, text, texts};
 use crate::agent::Round;
 use crate::config::{self, Complaint, Severity};
 use crate::decide::{self, Step};
@@ -12,13 +12,13 @@ use crate::model::config::Config;
 use crate::model::known::Known;
 use crate::parse::uci::{self, Value as Uci};
 use crate::providers::{Kind, Provider};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// `reachd why --json`: what was seen, and what would be done with each record, and why.
 pub fn why(config: &Config, round: &Round, now: Moment, only: Option<&str>) -> String {
     let mut wans = Vec::new();
     for (at, wan) in round.view.wans.iter().enumerate() {
-        let mut one = json!({ "family": wan.family.to_string() });
+        let mut one = object(&mut [("family", wan.family.to_string().into())]);
         match &wan.device {
             Known::Unknown(why) => one["unknown"] = why.as_str().into(),
             Known::Known(None) => one["device"] = Value::Null,
@@ -29,15 +29,19 @@ pub fn why(config: &Config, round: &Round, now: Moment, only: Option<&str>) -> S
         }
         let addresses = wan.addresses.iter().map(|address| {
             let class = class(address.ip);
-            json!({ "ip": address.ip.to_string(), "class": class.name, "global": class.global })
+            object(&mut [
+                ("ip", address.ip.to_string().into()),
+                ("class", class.name.into()),
+                ("global", class.global.into()),
+            ])
         });
         one["addresses"] = addresses.collect();
         if let Some(verdict) = round.verdicts.get(at) {
-            one["line"] = json!({
-                "kind": line::key(&verdict.line),
-                "certainty": verdict.certainty.to_string(),
-                "evidence": verdict.evidence,
-            });
+            one["line"] = object(&mut [
+                ("kind", line::key(&verdict.line).into()),
+                ("certainty", verdict.certainty.to_string().into()),
+                ("evidence", texts(&verdict.evidence)),
+            ]);
         }
         wans.push(one);
     }
@@ -58,33 +62,32 @@ pub fn why(config: &Config, round: &Round, now: Moment, only: Option<&str>) -> S
             Step::Absent => "absent",
             Step::Unknown => "unknown",
         };
-        let mut one = json!({
-            "fqdn": name.fqdn,
-            "type": decision.family.record_type(),
-            "section": name.section,
-            "step": step,
-            "decision": text::what(config, decision, None, now),
-            "why": decision.why,
-        });
+        let mut one = object(&mut [
+            ("fqdn", name.fqdn[..].into()),
+            ("type", decision.family.record_type().into()),
+            ("section", name.section[..].into()),
+            ("step", step.into()),
+            ("decision", text::what(config, decision, None, now).into()),
+            ("why", decision.why[..].into()),
+        ]);
         if let Some(at) = decision.again {
             one["next_look_in_seconds"] = at.saturating_sub(now).as_secs().into();
         }
         names.push(one);
     }
-    whole(json!({ "schema_version": "1", "wans": wans, "names": names }))
+    whole(&mut [("wans", wans.into()), ("names", names.into())])
 }
 
 /// `reachd check-config --json`: the complaints, and the sections as they are written. A secret
 /// that stands in the file is only named.
 pub fn config(bytes: &[u8], complaints: &[Complaint], usable: bool) -> String {
     let complaints = complaints.iter().map(|complaint| {
-        let mut one = json!({
-            "severity": match complaint.severity {
-                Severity::Warning => "warning",
-                Severity::Error => "error",
-            },
-            "text": complaint.text,
-        });
+        let severity = match complaint.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        let text = complaint.text[..].into();
+        let mut one = object(&mut [("severity", severity.into()), ("text", text)]);
         if complaint.line > 0 {
             one["line"] = complaint.line.into();
         }
@@ -97,7 +100,6 @@ pub fn config(bytes: &[u8], complaints: &[Complaint], usable: bool) -> String {
         one
     });
     let complaints: Value = complaints.collect();
-    let mut answer = json!({ "schema_version": "1", "usable": usable, "complaints": complaints });
     // A file that uci cannot read has no sections, and a complaint that says so.
     let package = uci::parse(bytes).unwrap_or_default();
     let mut sections = Vec::new();
@@ -115,37 +117,38 @@ pub fn config(bytes: &[u8], complaints: &[Complaint], usable: bool) -> String {
             };
             options.insert(option.name.clone(), value);
         }
-        sections.push(json!({
-            "type": section.kind,
-            "section": package.id(index),
-            "options": options,
-            "secrets": secrets,
-        }));
+        sections.push(object(&mut [
+            ("type", section.kind[..].into()),
+            ("section", package.id(index).into()),
+            ("options", options.into()),
+            ("secrets", secrets.into()),
+        ]));
     }
-    answer["sections"] = sections.into();
-    whole(answer)
+    whole(&mut [
+        ("usable", usable.into()),
+        ("complaints", complaints),
+        ("sections", sections.into()),
+    ])
 }
 
 /// `reachd providers [ID] --json`: what a form needs to ask for an account.
 pub fn providers(every: &[Provider]) -> String {
     let every = every.iter().map(|provider| {
-        let families: Vec<String> = provider.families.iter().map(|f| f.to_string()).collect();
-        let options: Value = provider.options.iter().map(option).collect();
-        let mut one = json!({
-            "id": provider.id,
-            "about": provider.about,
-            "families": families,
-            "min_interval_seconds": provider.min_interval.as_secs(),
-            "options": options,
-        });
+        let mut one = object(&mut [
+            ("id", provider.id.into()),
+            ("about", provider.about.into()),
+            ("families", texts(provider.families)),
+            ("min_interval_seconds", provider.min_interval.as_secs().into()),
+            ("options", provider.options.iter().map(option).collect()),
+        ]);
         if let Some((least, most)) = provider.ttl {
-            one["ttl"] = json!([least, most]);
+            one["ttl"] = vec![least, most].into();
         }
         one
     });
     let every: Value = every.collect();
     // On one line: it is long, and no one reads it.
-    format!("{}\n", json!({ "schema_version": "1", "providers": every }))
+    format!("{}\n", answer(&mut [("providers", every)]))
 }
 
 fn option(doc: &crate::providers::OptionDoc) -> Value {
@@ -161,7 +164,8 @@ fn option(doc: &crate::providers::OptionDoc) -> Value {
         Kind::List => "list",
         Kind::Tests => "tests",
     };
-    let mut one = json!({ "name": doc.name, "kind": kind, "help": doc.help });
+    let mut one =
+        object(&mut [("name", doc.name.into()), ("kind", kind.into()), ("help", doc.help.into())]);
     if doc.required {
         one["required"] = true.into();
     }
@@ -174,13 +178,20 @@ fn option(doc: &crate::providers::OptionDoc) -> Value {
     one
 }
 
-fn whole(answer: Value) -> String {
-    format!("{answer:#}\n")
+fn whole(parts: &mut [(&str, Value)]) -> String {
+    format!("{:#}\n", answer(parts))
+}
+
+fn answer(parts: &mut [(&str, Value)]) -> Value {
+    let mut answer = object(parts);
+    answer["schema_version"] = "1".into();
+    answer
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn no_secret_is_shown_wherever_it_stands() {

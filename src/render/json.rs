@@ -1,10 +1,10 @@
 //! `--json`: stable keys in snake_case, absent means not known, times in whole seconds.
 
+use super::{object, texts};
 use crate::agent::Agent;
 use crate::decide;
 use crate::journal::Moment;
-use serde_json::{Value, json};
-use std::net::IpAddr;
+use serde_json::Value;
 
 /// `reachd status --json`.
 pub fn status(agent: &Agent, now: Moment) -> String {
@@ -14,21 +14,19 @@ pub fn status(agent: &Agent, now: Moment) -> String {
             let fingerprint = decide::fingerprint(&agent.config, name);
             let known = agent.journal.record(&decide::key(name, *family), fingerprint);
             let calls = agent.journal.calls.get(&name.account);
-            let mut record = json!({
-                "fqdn": name.fqdn,
-                "type": family.record_type(),
-                "section": name.section,
-                "account": name.account,
-            });
+            let mut record = object(&mut [
+                ("fqdn", name.fqdn[..].into()),
+                ("type", family.record_type().into()),
+                ("section", name.section[..].into()),
+                ("account", name.account[..].into()),
+            ]);
             let mut put = |key: &str, value: Value| record[key] = value;
             if let Some(known) = known {
-                let confirmed: Vec<String> =
-                    known.confirmed.iter().map(IpAddr::to_string).collect();
-                if !confirmed.is_empty() {
+                if !known.confirmed.is_empty() {
                     let ago = now.saturating_sub(known.confirmed_at).as_secs();
                     put("confirmed_seconds_ago", ago.into());
                 }
-                put("confirmed", confirmed.into());
+                put("confirmed", texts(&known.confirmed));
                 if let Some(latch) = &known.latch {
                     put("fix_config", latch.as_str().into());
                 }
@@ -50,6 +48,6 @@ pub fn status(agent: &Agent, now: Moment) -> String {
             records.push(record);
         }
     }
-    let status = json!({ "schema_version": "1", "records": records });
+    let status = object(&mut [("schema_version", "1".into()), ("records", records.into())]);
     format!("{status:#}\n")
 }

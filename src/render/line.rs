@@ -2,6 +2,7 @@
 //! Foreign words (a router's name, netifd's complaints) come without control characters.
 
 use super::text::push;
+use super::{object, texts};
 use crate::agent::{How, Lines, OneLine, Told};
 use crate::line;
 use crate::model::address::{class, is_global};
@@ -10,7 +11,7 @@ use crate::model::line::{Line, Upstream};
 use crate::model::name::Family;
 use crate::model::wan::Wan;
 use crate::model::words::span;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::net::IpAddr;
 
 /// One screen for an SSH prompt.
@@ -77,12 +78,10 @@ fn outside(told: &Told) -> String {
 
 /// `reachd line --json`. Keys are stable; absent means not known.
 pub fn json(lines: &Lines) -> String {
-    let prefixes: Vec<String> = lines.prefixes.iter().map(|prefix| prefix.to_string()).collect();
-    let wans: Vec<Value> = lines.wans.iter().map(|one| wan(one, lines)).collect();
-    let all = json!({
-        "schema_version": "1",
-        "line": { "wans": wans, "v6": { "prefixes": prefixes } },
-    });
+    let wans = lines.wans.iter().map(|one| wan(one, lines)).collect();
+    let v6 = object(&mut [("prefixes", texts(&lines.prefixes))]);
+    let line = object(&mut [("wans", wans), ("v6", v6)]);
+    let all = object(&mut [("schema_version", "1".into()), ("line", line)]);
     format!("{all:#}\n")
 }
 
@@ -106,7 +105,11 @@ fn wan(one: &OneLine, lines: &Lines) -> Value {
             Ok(ip) => ("address", ip.to_string()),
             Err(why) => ("error", why.clone()),
         };
-        json!({ "service": seen.service, "means": seen.means.to_string(), key: value })
+        object(&mut [
+            ("service", seen.service[..].into()),
+            ("means", seen.means.to_string().into()),
+            (key, value.into()),
+        ])
     });
     let mut out = Map::new();
     put(&mut out, "iface", access.network.clone().or(wan.asked.clone()));
@@ -124,17 +127,21 @@ fn wan(one: &OneLine, lines: &Lines) -> Value {
     }
     let mut add = |key: &str, value: Value| drop(out.insert(key.into(), value));
     add("family", wan.family.to_string().into());
-    add("addrs", own.iter().map(IpAddr::to_string).collect());
+    add("addrs", texts(&own));
     add("lookups", lookups.into());
     if let Some(ago) = ago {
         add("asked_seconds_ago", ago.into());
     }
     add("seen", seen.collect());
     let certainty = verdict.certainty.to_string();
-    add("nat", json!({ "kind": line::key(&verdict.line), "certainty": certainty }));
+    let kind = line::key(&verdict.line).into();
+    add("nat", object(&mut [("kind", kind), ("certainty", certainty.into())]));
     match &verdict.line {
         Line::Map { ports: Known::Known(ports), .. } => {
-            add("portset", ports.0.iter().map(|(low, high)| json!([low, high])).collect());
+            add(
+                "portset",
+                ports.0.iter().map(|(low, high)| Value::from(vec![*low, *high])).collect(),
+            );
         }
         Line::Cgnat { behind: Some(above) } | Line::DoubleNat { upstream: above } => {
             add("upstream", upstream(above));

@@ -1,13 +1,14 @@
 //! `reachd report --json` by `docs/report.schema.json`: stable ids, absent means not checked,
 //! lists in a fixed order; two reports of one state differ in their times alone.
 
+use super::{object, texts};
 use crate::checks;
 use crate::checks::named::Shown;
 use crate::model::finding::{Evidence, Expose, Finding, Reach, Severity, Status};
 use crate::model::forward::{Forward, Target};
 use crate::model::utc::utc;
 use crate::report::{Report, Verdict};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Additive changes keep it.
 const SCHEMA_VERSION: &str = "1";
@@ -27,11 +28,13 @@ pub fn text(report: &Report, run: Run) -> String {
 }
 
 fn value(report: &Report, run: Run) -> Value {
-    let mut evidence: Vec<&Evidence> =
-        report.verdicts.iter().flat_map(|verdict| &verdict.evidence).collect();
-    evidence.extend(report.findings.iter().flat_map(|finding| &finding.evidence));
-    evidence.sort();
-    evidence.dedup();
+    let mut evidence: Vec<&Evidence> = Vec::new();
+    let verdicts = report.verdicts.iter().map(|verdict| &verdict.evidence);
+    for one in verdicts.chain(report.findings.iter().map(|finding| &finding.evidence)).flatten() {
+        if let Err(at) = evidence.binary_search(&one) {
+            evidence.insert(at, one);
+        }
+    }
     let eid = |one: &Evidence| {
         let at = evidence.binary_search(&one).map_or(0, |at| at + 1);
         format!("e{at}")
@@ -51,7 +54,8 @@ fn value(report: &Report, run: Run) -> Value {
                 .filter(about)
                 .map(|(at, _)| format!("f{}", at + 1))
                 .collect();
-            forward(one, verdict, fids, eids(&verdict.evidence))
+            let taken = report.snapshot.at.known().copied();
+            forward(one, verdict, taken, fids, eids(&verdict.evidence))
         })
         .collect();
     let findings: Vec<Value> = report
@@ -67,46 +71,58 @@ fn value(report: &Report, run: Run) -> Value {
     let evidence: Vec<Value> = evidence
         .iter()
         .map(|one| {
-            json!({
-                "eid": eid(one), "kind": one.means.word(), "src": one.source,
-                "summary": one.summary,
-            })
+            object(&mut [
+                ("eid", eid(one).into()),
+                ("kind", one.means.word().into()),
+                ("src", one.source[..].into()),
+                ("summary", one.summary[..].into()),
+            ])
         })
         .collect();
-    let unread: Vec<Value> =
-        report.missing().iter().map(|(part, why)| json!({"part": part, "why": why})).collect();
+    let unread: Vec<Value> = report
+        .missing()
+        .into_iter()
+        .map(|(part, why)| object(&mut [("part", part.into()), ("why", why.into())]))
+        .collect();
     let count = report.count;
     let danger = report.verdicts.iter().filter(|v| v.expose == Expose::Danger).count();
     let blocked = |verdict: &&Verdict| matches!(verdict.reach, Reach::Blocked(_) | Reach::Down);
     let unknown = |verdict: &&Verdict| verdict.reach == Reach::Unknown;
-    let mut value = json!({
-        "schema_version": SCHEMA_VERSION,
-        "tool": {"name": "reachd", "version": env!("CARGO_PKG_VERSION")},
-        "run": {
-            "started": utc(run.started),
-            "duration_ms": run.millis,
-            "taken": report.snapshot.at.known().map(|at| utc(*at)),
-            "host": report.snapshot.host.known(),
-            "level": "none",
-            "outside": !report.names.is_empty(),
-        },
-        "router": report.no_router.is_none(),
-        "line": line(report),
-        "forwards": forwards,
-        "findings": findings,
-        "evidence": evidence,
-        "unread": unread,
-        "checks": {
-            "run": count.run, "pass": count.pass, "fail": count.fail, "unknown": count.unknown,
-            "na": count.not_applicable,
-        },
-        "summary": {
-            "reach_blocked": report.verdicts.iter().filter(blocked).count(),
-            "danger": danger,
-            "unknown": report.verdicts.iter().filter(unknown).count(),
-            "exit": run.code,
-        },
-    });
+    let tool = &mut [("name", "reachd".into()), ("version", env!("CARGO_PKG_VERSION").into())];
+    let run_of = &mut [
+        ("started", utc(run.started).into()),
+        ("duration_ms", run.millis.into()),
+        ("taken", report.snapshot.at.known().map(|at| utc(*at)).into()),
+        ("host", report.snapshot.host.known().map(String::as_str).into()),
+        ("level", "none".into()),
+        ("outside", (!report.names.is_empty()).into()),
+    ];
+    let checks = &mut [
+        ("run", count.run.into()),
+        ("pass", count.pass.into()),
+        ("fail", count.fail.into()),
+        ("unknown", count.unknown.into()),
+        ("na", count.not_applicable.into()),
+    ];
+    let summary = &mut [
+        ("reach_blocked", report.verdicts.iter().filter(blocked).count().into()),
+        ("danger", danger.into()),
+        ("unknown", report.verdicts.iter().filter(unknown).count().into()),
+        ("exit", run.code.into()),
+    ];
+    let mut value = object(&mut [
+        ("schema_version", SCHEMA_VERSION.into()),
+        ("tool", object(tool)),
+        ("run", object(run_of)),
+        ("router", report.no_router.is_none().into()),
+        ("line", line(report)),
+        ("forwards", forwards.into()),
+        ("findings", findings.into()),
+        ("evidence", evidence.into()),
+        ("unread", unread.into()),
+        ("checks", object(checks)),
+        ("summary", object(summary)),
+    ]);
     // Absent: nobody was asked, or there are none.
     if !report.names.is_empty() {
         value["names"] = report.names.iter().map(name).collect();
@@ -117,31 +133,32 @@ fn value(report: &Report, run: Run) -> Value {
 fn name(one: &Shown) -> Value {
     let [v4, v6] = &one.records;
     let verdict = one.verdict();
-    let mut map = Map::new();
-    let mut put = |key: &str, value: Value| drop(map.insert(key.into(), value));
-    put("fqdn", one.fqdn[..].into());
-    put("section", one.section[..].into());
-    put("verdict", verdict.into());
-    put("proxied", (verdict == "proxied").into());
-    put("ttl", v4.ttl.or(v6.ttl).into());
-    for (key, is, record) in [("a", "a_is", v4), ("aaaa", "aaaa_is", v6)] {
-        let addresses: Vec<String> = record.addresses.iter().map(|ip| ip.to_string()).collect();
-        put(key, addresses.into());
-        put(is, record.state.word().into());
-    }
-    Value::Object(map)
+    object(&mut [
+        ("fqdn", one.fqdn[..].into()),
+        ("section", one.section[..].into()),
+        ("verdict", verdict.into()),
+        ("proxied", (verdict == "proxied").into()),
+        ("ttl", v4.ttl.or(v6.ttl).into()),
+        ("a", texts(&v4.addresses)),
+        ("a_is", v4.state.word().into()),
+        ("aaaa", texts(&v6.addresses)),
+        ("aaaa_is", v6.state.word().into()),
+    ])
 }
 
 fn line(report: &Report) -> Value {
     let judged = report.snapshot.line.known().into_iter().flatten();
     let judged: Vec<Value> = judged
         .map(|one| {
-            let addresses: Vec<String> = one.addresses.iter().map(|ip| ip.to_string()).collect();
-            json!({
-                "iface": one.network, "dev": one.device, "family": one.family.to_string(),
-                "addresses": addresses, "kind": crate::line::key(&one.verdict.line),
-                "certainty": one.verdict.certainty.to_string(), "evidence": one.verdict.evidence,
-            })
+            object(&mut [
+                ("iface", one.network[..].into()),
+                ("dev", one.device.as_deref().into()),
+                ("family", one.family.to_string().into()),
+                ("addresses", texts(&one.addresses)),
+                ("kind", crate::line::key(&one.verdict.line).into()),
+                ("certainty", one.verdict.certainty.to_string().into()),
+                ("evidence", texts(&one.verdict.evidence)),
+            ])
         })
         .collect();
     let networks = report.snapshot.networks.known().into_iter().flatten();
@@ -153,28 +170,34 @@ fn line(report: &Report) -> Value {
                 .iter()
                 .map(|(ip, _)| {
                     let class = crate::model::address::class(*ip);
-                    json!({"ip": ip.to_string(), "class": class.name, "global": class.global})
+                    object(&mut [
+                        ("ip", ip.to_string().into()),
+                        ("class", class.name.into()),
+                        ("global", class.global.into()),
+                    ])
                 })
                 .collect();
-            let prefixes: Vec<String> =
-                network.delegated.iter().map(|net| net.to_string()).collect();
-            json!({
-                "iface": network.name, "dev": network.device, "proto": network.proto,
-                "addresses": addresses, "prefixes": prefixes,
-            })
+            object(&mut [
+                ("iface", network.name[..].into()),
+                ("dev", network.device.as_deref().into()),
+                ("proto", network.proto[..].into()),
+                ("addresses", addresses.into()),
+                ("prefixes", texts(&network.delegated)),
+            ])
         })
         .collect();
-    json!({ "wans": wans, "judged": judged })
+    object(&mut [("wans", wans.into()), ("judged", judged.into())])
 }
 
 fn forward(
     one: &Forward,
     verdict: &Verdict,
+    taken: Option<u64>,
     findings: Vec<String>,
     evidence: Vec<String>,
 ) -> Value {
-    let ports = |ports: &[crate::model::forward::Ports]| {
-        ports.iter().map(|p| json!([p.first, p.last])).collect::<Vec<Value>>()
+    let ports = |ports: &[crate::model::forward::Ports]| -> Value {
+        ports.iter().map(|ports| Value::from(vec![ports.first, ports.last])).collect()
     };
     let mut target = Map::new();
     let kind = match &one.target {
@@ -190,39 +213,46 @@ fn forward(
         Target::Zone(zone) => drop(target.insert("zone".into(), zone.as_str().into())),
         other => drop(target.insert("ip".into(), other.to_string().into())),
     }
-    target.insert("ports".into(), ports(&one.inside_ports()).into());
+    target.insert("ports".into(), ports(&one.inside_ports()));
     if let Some(host) = &verdict.host {
         target.insert("host".into(), host.as_str().into());
     }
-    let cidrs: Vec<String> = one.source.nets.iter().map(|net| net.to_string()).collect();
-    let mut reach = json!({
-        "verdict": verdict.reach.word(),
-        "certainty": verdict.reach.certainty(),
-        "why": verdict.why,
-        "evidence": evidence,
-    });
+    let mut reach = object(&mut [
+        ("verdict", verdict.reach.word().into()),
+        ("certainty", verdict.reach.certainty().into()),
+        ("why", verdict.why[..].into()),
+        ("evidence", evidence.into()),
+    ]);
     if let Reach::Blocked(at) = verdict.reach {
         reach["where"] = at.to_string().into();
     }
-    let hits = verdict.hits.map(|packets| json!({"packets": packets}));
+    if let (Reach::Proved, Some((_, ago)), Some(at)) = (verdict.reach, &verdict.seen, taken) {
+        reach["seen"] = utc(at - ago).into();
+    }
+    let hits = verdict.hits.map(|packets| object(&mut [("packets", packets.into())]));
     let protos: Vec<&str> = one.protos.iter().map(|proto| proto.word()).collect();
-    json!({
-        "uid": one.uid,
-        "section": one.section,
-        "name": one.name,
-        "origin": one.origin.word(),
-        "active": one.is_active(),
-        "ipv4": one.v4,
-        "ipv6": one.v6,
-        "proto": protos,
-        "ext": ports(one.ports()),
-        "target": target,
-        "source": {"any": one.source.is_anybody(), "cidrs": cidrs, "text": one.source.to_string()},
-        "hits": hits,
-        "reach": reach,
-        "expose": {"verdict": verdict.expose.word()},
-        "findings": findings,
-    })
+    let source = &mut [
+        ("any", one.source.is_anybody().into()),
+        ("cidrs", texts(&one.source.nets)),
+        ("text", one.source.to_string().into()),
+    ];
+    object(&mut [
+        ("uid", one.uid[..].into()),
+        ("section", one.section[..].into()),
+        ("name", one.name[..].into()),
+        ("origin", one.origin.word().into()),
+        ("active", one.is_active().into()),
+        ("ipv4", one.v4.into()),
+        ("ipv6", one.v6.into()),
+        ("proto", protos.into()),
+        ("ext", ports(one.ports())),
+        ("target", target.into()),
+        ("source", object(source)),
+        ("hits", hits.into()),
+        ("reach", reach),
+        ("expose", object(&mut [("verdict", verdict.expose.word().into())])),
+        ("findings", findings.into()),
+    ])
 }
 
 fn finding(report: &Report, one: &Finding, at: usize) -> Value {
@@ -233,20 +263,20 @@ fn finding(report: &Report, one: &Finding, at: usize) -> Value {
         .map(|forward| &forward.uid[..])
         .collect();
     let after = checks::find(one.id).map(|check| check.after).unwrap_or_default();
-    let mut value = json!({
-        "fid": format!("f{}", at + 1),
-        "id": one.id,
-        "severity": one.severity.word(),
-        "axis": one.axis.word(),
-        "status": one.status.word(),
-        "title": one.title,
-        "text": one.text,
-        "fix": one.fix,
-        "subject": one.subject,
-        "forwards": uids,
-        "depends_on": after,
-        "fingerprint": one.fingerprint,
-    });
+    let mut value = object(&mut [
+        ("fid", format!("f{}", at + 1).into()),
+        ("id", one.id.into()),
+        ("severity", one.severity.word().into()),
+        ("axis", one.axis.word().into()),
+        ("status", one.status.word().into()),
+        ("title", one.title.into()),
+        ("text", one.text[..].into()),
+        ("fix", one.fix[..].into()),
+        ("subject", one.subject[..].into()),
+        ("forwards", uids.into()),
+        ("depends_on", after.into()),
+        ("fingerprint", one.fingerprint[..].into()),
+    ]);
     let mut put = |key: &str, text: Option<&str>| {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             value[key] = text.into();
@@ -279,21 +309,25 @@ pub fn sarif(report: &Report) -> String {
             let line = line.map_or(1, |forward| forward.line.max(1));
             // Shown to people as it is, unlike the JSON, which is data.
             let text = format!("{}: {} {}", finding.subject, finding.text, finding.fix);
-            let mut result = json!({
-                "ruleId": finding.id,
-                "kind": kind(finding),
-                "level": level(finding),
-                "message": {"text": super::report_text::plain(&text)},
-                "locations": [{"physicalLocation": {
-                    "artifactLocation": {"uri": "etc/config/firewall"},
-                    "region": {"startLine": line},
-                }}],
-                "partialFingerprints": {"reachd/v1": finding.fingerprint},
-            });
+            let text = super::report_text::plain(&text);
+            let file = object(&mut [("uri", "etc/config/firewall".into())]);
+            let region = object(&mut [("startLine", line.into())]);
+            let place = &mut [("artifactLocation", file), ("region", region)];
+            let place = object(&mut [("physicalLocation", object(place))]);
+            let prints = &mut [("reachd/v1", finding.fingerprint[..].into())];
+            let mut result = object(&mut [
+                ("ruleId", finding.id.into()),
+                ("kind", kind(finding).into()),
+                ("level", level(finding).into()),
+                ("message", object(&mut [("text", text.into())])),
+                ("locations", vec![place].into()),
+                ("partialFingerprints", object(prints)),
+            ]);
             if finding.status == Status::Accepted {
                 let why = finding.until.as_deref().unwrap_or_default();
                 let why = format!("accepted until {why}");
-                result["suppressions"] = json!([{"kind": "external", "justification": why}]);
+                let why = &mut [("kind", "external".into()), ("justification", why.into())];
+                result["suppressions"] = vec![object(why)].into();
                 result["level"] = "none".into();
             }
             result
@@ -304,23 +338,25 @@ pub fn sarif(report: &Report) -> String {
         .copied()
         .flatten()
         .map(|check| {
-            json!({
-                "id": check.id,
-                "shortDescription": {"text": check.title},
-                "help": {"text": check.next},
-            })
+            object(&mut [
+                ("id", check.id.into()),
+                ("shortDescription", object(&mut [("text", check.title.into())])),
+                ("help", object(&mut [("text", check.next.into())])),
+            ])
         })
         .collect();
-    let log = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": "reachd", "version": env!("CARGO_PKG_VERSION"), "rules": rules,
-            }},
-            "results": results,
-        }],
-    });
+    let driver = object(&mut [
+        ("name", "reachd".into()),
+        ("version", env!("CARGO_PKG_VERSION").into()),
+        ("rules", rules.into()),
+    ]);
+    let tool = object(&mut [("driver", driver)]);
+    let run = object(&mut [("tool", tool), ("results", results.into())]);
+    let log = object(&mut [
+        ("$schema", "https://json.schemastore.org/sarif-2.1.0.json".into()),
+        ("version", "2.1.0".into()),
+        ("runs", vec![run].into()),
+    ]);
     format!("{log:#}\n")
 }
 

@@ -193,18 +193,20 @@ fn tail(report: &Report, notes: &[&str], out: &mut String) {
         }
         push(out, "Notes: ", &format!("{} (shown with -v)", words.join(", ")));
     }
-    let mut whys: Vec<(&str, Vec<String>)> = Vec::new();
-    for (at, verdict) in report.verdicts.iter().enumerate() {
-        if verdict.reach == Reach::Unknown {
-            let number = format!("#{}", at + 1);
-            match whys.iter_mut().find(|(why, _)| *why == verdict.why) {
-                Some((_, numbers)) => numbers.push(number),
-                None => whys.push((&verdict.why, vec![number])),
+    for (reach, head) in [(Reach::Proved, "Proved: "), (Reach::Unknown, "Unknown: ")] {
+        let mut whys: Vec<(&str, String)> = Vec::new();
+        for (at, verdict) in report.verdicts.iter().enumerate() {
+            if verdict.reach == reach {
+                let number = format!("#{} ", at + 1);
+                match whys.iter_mut().find(|(why, _)| *why == verdict.why) {
+                    Some((_, numbers)) => numbers.push_str(&number),
+                    None => whys.push((&verdict.why, number)),
+                }
             }
         }
-    }
-    for (why, numbers) in whys {
-        push(out, "Unknown: ", &plain(&format!("{}: {why}", numbers.join(" "))));
+        for (why, numbers) in whys {
+            push(out, head, &plain(&format!("{}: {why}", numbers.trim_end())));
+        }
     }
     for finding in report.accepted() {
         let until = finding.until.as_deref().unwrap_or_default();

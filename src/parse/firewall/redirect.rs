@@ -2,6 +2,7 @@
 
 use super::part::{Part, Raw, Where};
 use super::{conditions, family_of_zone, infer, sources, value, zone_ref};
+use crate::model::address::Prefix;
 use crate::model::forward::{Forward, Origin, Proto, Source, State, Target};
 use crate::model::snapshot::{Network, Zone};
 
@@ -105,10 +106,7 @@ pub fn read(raw: &Raw, networks: &[Network], zones: &[Zone], sets: &[&str]) -> O
     }
     if let (None, None, Some(host)) = (&skip, &dest, host) {
         let holds = |zone: &&Zone| {
-            zone.subnets.iter().any(|(ip, len)| {
-                let net = crate::model::address::Prefix::parse(&format!("{ip}/{len}"));
-                net.is_some_and(|net| net.contains(host))
-            })
+            zone.subnets.iter().any(|(ip, len)| Prefix { ip: *ip, len: *len }.contains(host))
         };
         if let Some(zone) = zones.iter().find(holds) {
             part.said.push(format!("does not specify a destination, assuming '{}'", zone.name));

@@ -96,7 +96,7 @@ impl Addresses {
 
     pub fn prefix(&self) -> Option<Prefix> {
         match self {
-            Addresses::Net(ip, len) => Prefix::parse(&format!("{ip}/{len}")),
+            Addresses::Net(ip, len) => Prefix::of(*ip, *len),
             _ => None,
         }
     }
