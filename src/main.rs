@@ -363,7 +363,8 @@ fn run(typed: &Typed) -> u8 {
         let argv = ["/proc/self/exe", "-c", &typed.config, "report", "--format", "lines"];
         let ran = sys.tell(&argv, b"", REPORT_DEADLINE)?;
         let text = String::from_utf8_lossy(&ran.stderr);
-        Said::from_text(&ran.stdout).ok_or_else(|| text.lines().next().unwrap_or("?").to_string())
+        let told = text.lines().next().unwrap_or("it ended without a word (out of memory?)");
+        Said::from_text(&ran.stdout).ok_or_else(|| told.to_string())
     };
     agent.run(&mut world, reload, look);
     FINE
