@@ -154,8 +154,10 @@ class Browser:
 
     def visit(self, module, do="look", lang="en", width=1100, picture=None):
         """Opens a page, does something on it, and gives what came of it."""
-        words = urllib.parse.urlencode({"module": module, "do": do, "lang": lang})
-        url = f"http://127.0.0.1:{self.server.server_port}/index.html?{words}"
+        words = urllib.parse.urlencode({"module": module, "do": do, "lang": lang, "width": width})
+        # Chromium's window is never narrower than 500.
+        page = "phone" if width < 500 else "index"
+        url = f"http://127.0.0.1:{self.server.server_port}/{page}.html?{words}"
         Handler.sent = []
         with tempfile.TemporaryDirectory(prefix="reachd-chromium-") as home:
             base = [self.chromium, "--headless=new", "--no-sandbox", "--disable-gpu",
@@ -167,7 +169,7 @@ class Browser:
                 base.append(f"--screenshot={os.path.join(self.pictures, picture)}.png")
             run = subprocess.run(base + ["--dump-dom", url], capture_output=True, check=False,
                                  timeout=120)
-        found = re.search(r'<pre id="outcome">(.*?)</pre>', run.stdout.decode(), re.S)
+        found = re.search(r'<pre id="outcome"[^>]*>(.*?)</pre>', run.stdout.decode(), re.S)
         outcome = html.unescape(found.group(1)) if found else run.stderr.decode()[-2000:]
         if not outcome.startswith("ok "):
             raise Failed(f"{module} {do} {lang} {width}: {outcome or 'it did not end'}")
@@ -277,6 +279,12 @@ def test_an_account_and_a_name_are_added(browser, reachd):
 def test_what_is_wrong_is_not_applied(browser, reachd):
     house = Handler.house = House(reachd)
     holds(browser.visit("view.reachd.settings", "empty"), "This is needed.")
+    if house.done:
+        raise Failed(f"{house.done}")
+    # A secret that could not be kept is told, and nothing else is saved.
+    os.makedirs(house.router.path("etc/reachd"), exist_ok=True)
+    os.symlink("/dev/null", house.router.path("etc/reachd/lab.token"))
+    holds(browser.visit("view.reachd.settings", "refused"), "is a link: write it by hand")
     if house.done:
         raise Failed(f"{house.done}")
     house.options("lan")["provider"] = "rfc2136"

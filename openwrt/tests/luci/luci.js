@@ -1,7 +1,7 @@
 'use strict';
 /* A stand-in for the part of LuCI that reachd's pages use: the loader of modules with their
- * 'require' lines, E, _, rpc, view, poll, dom and ui. Written for the tests; LuCI itself has far
- * more, and other insides. */
+ * 'require' lines, E, _, rpc, view, poll, dom and ui, with what LuCI has had since 21.02. Written
+ * for the tests; LuCI itself has far more, and other insides. */
 (() => {
 	const query = new URLSearchParams(location.search);
 	let catalog = {};
@@ -11,14 +11,14 @@
 	};
 	window._ = text => catalog[text] ?? text;
 
+	/* As LuCI does: a string alone is HTML, and a list within a list is no list. */
 	const append = (node, content) => {
-		for (const one of [].concat(content ?? []))
-			if (Array.isArray(one))
-				append(node, one);
-			else if (one instanceof Node)
-				node.append(one);
-			else if (one != null && one !== '')
-				node.append(document.createTextNode(String(one)));
+		if (content != null && !Array.isArray(content) && !(content instanceof Node))
+			node.innerHTML = String(content);
+		else
+			for (const one of [].concat(content ?? []))
+				if (one != null)
+					node.append(one instanceof Node ? one : document.createTextNode(String(one)));
 		return node;
 	};
 	window.E = (tag, attributes, content) => {
@@ -49,15 +49,27 @@
 				const answer = await reply.json();
 				if ('status' in answer && reject)
 					throw new Error(`ubus status ${answer.status}`);
-				return answer.answer;
+				// LuCI gives the bare status where a call answers with nothing.
+				return Object.keys(answer.answer).length ? answer.answer : 0;
 			};
 		},
 	};
 
 	const page = document.getElementById('view');
 	const notices = document.getElementById('notices');
-	const say = (content, kind) => notices.append(
-		E('div', { 'class': `alert-message ${kind}` }, content));
+	/* What a handler throws is dropped, and nobody hears of it. */
+	const press = async (button, call) => {
+		button.classList.add('spinning');
+		button.disabled = true;
+		button.blur();
+		try {
+			await call();
+		} catch (error) {
+			console.error(error);
+		}
+		button.classList.remove('spinning');
+		button.disabled = false;
+	};
 	const builtin = {
 		baseclass: Base,
 		rpc,
@@ -65,11 +77,13 @@
 		poll: { add: () => true },
 		ui: {
 			createHandlerFn: (self, name, ...args) => ev => {
-				ev.currentTarget.blur();
-				return self[name](...args, ev);
+				press(ev.currentTarget, () => self[name](...args, ev));
 			},
-			addNotification: (title, content, kind) => say(content, kind),
-			addTimeLimitedNotification: (title, content, time, kind) => say(content, kind),
+			addNotification: (title, content, kind) => {
+				const notice = E('div', { 'class': `alert-message ${kind}` }, content);
+				notices.prepend(notice);
+				return notice;
+			},
 			changes: {
 				init: () => document.body.setAttribute('data-changes', 'shown'),
 				apply: checked => document.body.setAttribute('data-applied', checked),
@@ -103,7 +117,7 @@
 		if (module.handleSaveApply)
 			page.append(E('div', { 'class': 'cbi-page-actions' }, [
 				E('button', { 'class': 'btn cbi-button cbi-button-apply', 'id': 'apply',
-					'click': ev => module.handleSaveApply(ev, '0').catch(e => say([e.message], 'danger')),
+					'click': ev => press(ev.currentTarget, () => module.handleSaveApply(ev, '0')),
 				}, [_('Save & Apply')])]));
 		return module;
 	})();

@@ -1,5 +1,6 @@
 'use strict';
-/* What the tests do with a page: ?do=NAME. The outcome goes into #outcome, for who reads the DOM. */
+/* What the tests do with a page: ?do=NAME. The outcome goes into the #outcome of the window, for who
+ * reads the DOM. */
 (async () => {
 	const wait = ms => new Promise(done => setTimeout(done, ms));
 	const find = selector => {
@@ -27,10 +28,17 @@
 	const card = (section, option) => `[data-section="${section}"] [data-option="${option}"]`;
 
 	const scenarios = {
-		/* Nothing is wider than the screen, and nothing that can be pressed has no name. */
+		/* Nothing is wider than the screen, no button's word is cut, and nothing that can be pressed
+		 * has no name. */
 		async look() {
+			const { clientWidth } = document.documentElement;
+			if (clientWidth != new URLSearchParams(location.search).get('width'))
+				throw new Error(`the screen is ${clientWidth} wide`);
+			for (const button of document.querySelectorAll('button'))
+				if (button.scrollWidth > button.clientWidth)
+					throw new Error(`cut: ${button.outerHTML}`);
 			const wide = [...document.querySelectorAll('main *')].filter(node =>
-				node.getBoundingClientRect().right > document.documentElement.clientWidth + 1);
+				node.getBoundingClientRect().right > clientWidth + 1);
 			if (wide.length)
 				throw new Error(`too wide: ${wide[0].outerHTML.slice(0, 200)}`);
 			for (const field of document.querySelectorAll('input, select, textarea'))
@@ -89,6 +97,15 @@
 				throw new Error('it was applied');
 			return text();
 		},
+		/* What went wrong on the way to the router is told. */
+		async refused() {
+			enter(card('lab', 'token'), 'n3w-s3cret');
+			click('#apply');
+			await until('a notice', () => document.querySelector('#notices .alert-message'));
+			if (document.body.dataset.applied)
+				throw new Error('it was applied');
+			return find('#notices').innerText;
+		},
 		/* What only reachd can know is wrong: saved, told beside the field, not applied. */
 		async wrong() {
 			enter(card('home', 'fqdn'), 'elsewhere.example.com');
@@ -116,7 +133,7 @@
 			return text();
 		},
 	};
-	const outcome = document.getElementById('outcome');
+	const outcome = top.document.getElementById('outcome');
 	try {
 		await window.started;
 		await wait(100);

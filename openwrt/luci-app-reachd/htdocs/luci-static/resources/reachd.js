@@ -108,7 +108,7 @@ return baseclass.extend({
 		};
 		return E('span', {
 			'style': `background:${colours[kind]};color:#fff;border-radius:3px;padding:1px 6px;`
-				+ 'font-size:85%;white-space:nowrap',
+				+ `font-size:85%;${text.length > 24 ? '' : 'white-space:nowrap'}`,
 		}, [text]);
 	},
 

@@ -71,7 +71,8 @@ return view.extend({
 	/* Rings the service, then shows what came of it. */
 	ring(method, said) {
 		return reachd[method]().then(() => {
-			ui.addTimeLimitedNotification?.(null, E('p', {}, [said]), 4000, 'info');
+			const notice = ui.addNotification(null, E('p', {}, [said]), 'info');
+			window.setTimeout(() => notice.remove(), 4000);
 			return new Promise(done => window.setTimeout(done, 1500));
 		}).then(() => this.load()).then(answers => this.fill(answers)).catch(error => {
 			ui.addNotification(null, E('p', {}, [error.message]), 'warning');

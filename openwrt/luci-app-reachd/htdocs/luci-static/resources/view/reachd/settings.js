@@ -85,6 +85,9 @@ const SHARED = [
 	['wan', _("publish the WAN's own address as it is")],
 ];
 
+/* Themes make fields too narrow for an address, and cut the words of a choice. */
+const WIDE = 'width:100%;max-width:36em';
+
 const copy = value => JSON.parse(JSON.stringify(value));
 const off = value => ['0', 'off', 'false', 'no', 'disabled'].includes(value);
 
@@ -167,7 +170,7 @@ return view.extend({
 	input(section, doc) {
 		const now = section.options[doc.name];
 		const attributes = {
-			'class': 'cbi-input-text', 'type': 'text', 'data-kind': doc.kind,
+			'class': 'cbi-input-text', 'style': WIDE, 'type': 'text', 'data-kind': doc.kind,
 			'data-option': doc.name, 'value': now ?? '', 'placeholder': doc.default ?? '',
 			'aria-label': doc.label ?? doc.name, 'spellcheck': 'false', 'autocapitalize': 'off',
 			'change': ev => this.put(section, doc.name, ev.target.value.trim()),
@@ -184,7 +187,7 @@ return view.extend({
 		const set = !this.moved(section) && (file || section.secrets.includes(doc.name)
 			|| section.secrets.includes(`${doc.name}_file`));
 		return E('input', {
-			'class': 'cbi-input-password', 'type': 'password', 'autocomplete': 'new-password',
+			'class': 'cbi-input-password', 'style': WIDE, 'type': 'password', 'autocomplete': 'new-password',
 			'data-kind': 'secret', 'data-option': doc.name, 'aria-label': doc.name,
 			'value': section.typed[doc.name] ?? '',
 			...(doc.required && !set ? { 'data-required': '1' } : {}),
@@ -206,7 +209,7 @@ return view.extend({
 	list(section, doc) {
 		const now = [].concat(section.options[doc.name] ?? []);
 		return E('textarea', {
-			'class': 'cbi-input-textarea', 'rows': Math.max(2, now.length + 1),
+			'class': 'cbi-input-textarea', 'style': WIDE, 'rows': Math.max(2, now.length + 1),
 			'data-option': doc.name, 'aria-label': doc.label ?? doc.name, 'spellcheck': 'false',
 			...(doc.required ? { 'data-required': '1' } : {}),
 			'change': ev => this.put(section, doc.name,
@@ -228,7 +231,7 @@ return view.extend({
 		if (!choices.some(([value]) => value == now))
 			choices = [[now ?? '', now ?? '–'], ...choices];
 		return E('select', {
-			'class': 'cbi-input-select', 'data-option': name, 'aria-label': name,
+			'class': 'cbi-input-select', 'style': WIDE, 'data-option': name, 'aria-label': name,
 			'change': ev => {
 				this.put(section, name, ev.target.value);
 				changed?.();
@@ -363,7 +366,7 @@ return view.extend({
 			'aria-label': hint, 'style': 'max-width:14em',
 		});
 		return E('div', { 'class': 'cbi-section-create' }, [field, ' ', E('button', {
-			'class': 'btn cbi-button cbi-button-add',
+			'class': 'btn cbi-button cbi-button-add', 'style': 'flex:none',
 			'click': ev => {
 				ev.preventDefault();
 				const section = field.value.trim();
@@ -428,8 +431,21 @@ return view.extend({
 			E('h2', {}, [_('Reachability: settings')]), this.page]);
 	},
 
+	/* LuCI drops what a handler throws: nobody would hear of it. */
+	told(promise) {
+		return promise.catch(error => {
+			this.notice?.remove();
+			this.notice = ui.addNotification(null, E('p', {}, [error.message]), 'danger');
+			throw error;
+		});
+	},
+
+	handleSave() {
+		return this.told(this.store());
+	},
+
 	/* What has been typed goes to the router as LuCI's unsaved changes; secrets go into files. */
-	async handleSave() {
+	async store() {
 		document.activeElement?.blur();
 		let right = true;
 		for (const field of this.page.querySelectorAll('[data-kind],[data-required]'))
@@ -447,6 +463,7 @@ return view.extend({
 			if (!this.sections.some(section => section.section == old.section))
 				await uciDelete('reachd', old.section);
 		this.take(await reachd.config());
+		this.notice?.remove();
 		this.show();
 		await ui.changes?.init?.();
 	},
@@ -501,9 +518,9 @@ return view.extend({
 	},
 
 	handleReset() {
-		return reachd.config().then(config => {
+		return this.told(reachd.config().then(config => {
 			this.take(config);
 			this.show();
-		});
+		}));
 	},
 });
