@@ -121,7 +121,7 @@ def test_the_package(reachd):
 
 
 def test_the_luci_app(reachd):
-    _, files, control, fields = unpack("luci-app-reachd", "all")
+    _, files, _, fields = unpack("luci-app-reachd", "all")
     check(fields["Depends"] == "luci-base, reachd", fields)
     menu = json.loads(files["./usr/share/luci/menu.d/luci-app-reachd.json"])
     for entry in menu.values():
@@ -129,28 +129,18 @@ def test_the_luci_app(reachd):
             check(f"./www/luci-static/resources/view/{entry['action']['path']}.js" in files, entry)
     json.loads(files["./usr/share/rpcd/acl.d/luci-app-reachd.json"])
     # Without it rpcd would not know of the list, and the pages could ask nothing.
-    tree = os.path.join(OUT, "luci-app-reachd-all.apk.d")
-    with open(os.path.join(tree, "post-install"), "rb") as file:
-        scripts = [control["./postinst"], file.read()]
-    with open(os.path.join(tree, "post-upgrade"), "rb") as file:
-        scripts.append(file.read())
-    for script in scripts:
-        # On a router, and where an image is made.
-        for image in (False, True):
-            with tempfile.TemporaryDirectory() as root:
-                os.makedirs(f"{root}/lib")
-                os.makedirs(f"{root}/etc/init.d")
-                for name, text in (("lib/functions.sh", "default_postinst() { :; }\n"
-                                    "add_group_and_user() { :; }\n"),
-                                   ("etc/init.d/rpcd", f"#!/bin/sh\necho $1 >{root}/told\n")):
-                    with open(f"{root}/{name}", "w", encoding="utf-8") as file:
-                        file.write(text)
-                    os.chmod(f"{root}/{name}", 0o755)
-                led = script.decode().replace("${IPKG_INSTROOT}/lib", f"{root}/lib")
-                led = led.replace(" /etc/init.d", f" {root}/etc/init.d")
-                subprocess.run(["busybox", "ash", "-c", led], check=True, timeout=10,
-                               env={**os.environ, "IPKG_INSTROOT": root if image else ""})
-                check(os.path.exists(f"{root}/told") != image, script)
+    script = files["./etc/uci-defaults/95-luci-app-reachd"].decode()
+    # On a router, and where an image is made.
+    for image in ("", "/image"):
+        with tempfile.TemporaryDirectory() as root:
+            rpcd = f"{root}/rpcd"
+            with open(rpcd, "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\necho $1 >{root}/told\n")
+            os.chmod(rpcd, 0o755)
+            led = script.replace("/etc/init.d/rpcd", rpcd)
+            subprocess.run(["busybox", "ash", "-c", led], check=True, timeout=10,
+                           env={**os.environ, "IPKG_INSTROOT": image})
+            check(os.path.exists(f"{root}/told") != bool(image), script)
 
 
 def test_the_translations(reachd):

@@ -15,6 +15,13 @@
 		field.dispatchEvent(new Event('change', { bubbles: true }));
 		field.dispatchEvent(new FocusEvent('blur'));
 	};
+	/* Saved or not: told, and not applied. */
+	const held = async () => {
+		click('#apply');
+		await until('a notice', () => document.querySelector('#notices .alert-message'));
+		if (document.body.dataset.applied)
+			throw new Error('it was applied');
+	};
 	const click = selector => find(selector).click();
 	const until = async (what, there) => {
 		for (let i = 0; i < 200; i++) {
@@ -91,28 +98,19 @@
 		/* A field left empty is not saved. */
 		async empty() {
 			enter(card('home', 'fqdn'), '');
-			click('#apply');
-			await until('a notice', () => document.querySelector('#notices .alert-message'));
-			if (document.body.dataset.applied)
-				throw new Error('it was applied');
+			await held();
 			return text();
 		},
 		/* What went wrong on the way to the router is told. */
 		async refused() {
 			enter(card('lab', 'token'), 'n3w-s3cret');
-			click('#apply');
-			await until('a notice', () => document.querySelector('#notices .alert-message'));
-			if (document.body.dataset.applied)
-				throw new Error('it was applied');
+			await held();
 			return find('#notices').innerText;
 		},
 		/* What only reachd can know is wrong: saved, told beside the field, not applied. */
 		async wrong() {
 			enter(card('home', 'fqdn'), 'elsewhere.example.com');
-			click('#apply');
-			await until('a notice', () => document.querySelector('#notices .alert-message'));
-			if (document.body.dataset.applied)
-				throw new Error('it was applied');
+			await held();
 			return find('[data-section=home]').innerText;
 		},
 		/* The secret of one service is not handed to another. */
